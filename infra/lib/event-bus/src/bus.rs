@@ -1,0 +1,144 @@
+//! The bus: transport between services. It may trim what every group has read; histories stay with their owners.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use emporium_service_kit::Environment;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::event::CloudEvent;
+
+pub mod postgres;
+
+/// What can go wrong with the bus.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The setting cannot be used.
+    #[error("EMPORIUM_EVENTS: {0}")]
+    Setting(String),
+    /// The bus's store failed or is away.
+    #[error("event bus: {0}")]
+    Store(#[from] sqlx::Error),
+    /// The bus's tables cannot be brought up to date.
+    #[error("event bus: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// An event cannot be written or read as JSON.
+    #[error("event bus: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Another member of the group took over, so this one must not go on.
+    #[error("the consumer group {0} was taken over by another member")]
+    LeaseLost(String),
+}
+
+/// An event with its place on the bus.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Position on the bus; grows, may have holes that stay empty.
+    pub position: i64,
+    /// The event.
+    pub event: CloudEvent,
+}
+
+/// An event that a group could not apply.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DeadLetter {
+    /// For replaying it.
+    pub id: i64,
+    /// The group that failed.
+    pub group: String,
+    /// The event.
+    pub event: CloudEvent,
+    /// What went wrong the last time.
+    pub error: String,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it was put aside.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// When it was replayed, if it was.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub replayed_at: Option<OffsetDateTime>,
+}
+
+/// A bus adapter. Delivery is at least once and, within a group, in the order of positions.
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// Appends events in this order; an event whose id is there already is left out.
+    async fn append(&self, events: &[CloudEvent]) -> Result<(), BusError>;
+
+    /// The last position that can be read.
+    async fn end(&self) -> Result<i64, BusError>;
+
+    /// How far a group has got; `None` when there is no such group.
+    async fn group_position(&self, group: &str) -> Result<Option<i64>, BusError>;
+
+    /// Makes a group that goes on after `position`, or moves it there.
+    async fn set_group(&self, group: &str, position: i64) -> Result<(), BusError>;
+
+    /// Takes the group's next events for `member`, at most `max`, and keeps other members away for `lease`. Empty when
+    /// there is nothing new or another member holds the group.
+    async fn claim(
+        &self,
+        group: &str,
+        member: Uuid,
+        max: i64,
+        lease: Duration,
+    ) -> Result<Vec<Delivery>, BusError>;
+
+    /// Notes that the group is done up to and with `position`; [`BusError::LeaseLost`] when `member` holds it no more.
+    async fn acknowledge(&self, group: &str, member: Uuid, position: i64) -> Result<(), BusError>;
+
+    /// Gives the group back, so that another member can go on at once.
+    async fn release(&self, group: &str, member: Uuid) -> Result<(), BusError>;
+
+    /// Puts an event aside that could not be applied.
+    async fn dead_letter(
+        &self,
+        group: &str,
+        event: &CloudEvent,
+        error: &str,
+        attempts: i32,
+    ) -> Result<(), BusError>;
+
+    /// The group's dead letters after `after`, oldest first.
+    async fn dead_letters(&self, group: &str, after: i64, limit: i64) -> Result<Vec<DeadLetter>, BusError>;
+
+    /// One dead letter of the group.
+    async fn find_dead_letter(&self, group: &str, id: i64) -> Result<Option<DeadLetter>, BusError>;
+
+    /// Notes that a dead letter was replayed.
+    async fn mark_replayed(&self, group: &str, id: i64) -> Result<(), BusError>;
+
+    /// Waits until there may be something new, at most `timeout`. A hint: it may return early or late.
+    async fn wait(&self, timeout: Duration);
+
+    /// Removes events older than `age` that every group has passed; gives how many.
+    async fn trim(&self, age: Duration) -> Result<u64, BusError>;
+}
+
+/// Opens the bus that the environment's URL names; its scheme picks the adapter.
+pub async fn open(environment: &Environment) -> Result<Arc<dyn Bus>, BusError> {
+    let url = environment
+        .events_url()
+        .map_err(|error| BusError::Setting(error.to_string()))?;
+    match url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("postgres" | "postgresql") => Ok(Arc::new(
+            postgres::PostgresBus::connect(url, environment.metrics.clone()).await?,
+        )),
+        scheme => Err(BusError::Setting(format!(
+            "there is no event bus for {:?}; use a postgres:// URL",
+            scheme.unwrap_or_default()
+        ))),
+    }
+}
+
+impl BusError {
+    /// As the reason why a service cannot start.
+    pub fn into_start_error(self) -> emporium_service_kit::StartError {
+        emporium_service_kit::StartError::BadSetting { setting: "EMPORIUM_EVENTS".to_owned(), problem: self.to_string() }
+    }
+}

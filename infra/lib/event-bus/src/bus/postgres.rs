@@ -1,0 +1,320 @@
+//! The bus on PostgreSQL: a log table, whose single head row is locked by whoever appends. Positions are therefore
+//! assigned in the order of commits: a position becomes readable only when no earlier one can still commit.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use emporium_service_kit::Db;
+use emporium_service_kit::config::database_options;
+use emporium_service_kit::metrics::Metrics;
+use serde_json::value::RawValue;
+use sqlx::FromRow;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgListener;
+use sqlx::types::Json;
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::{Bus, BusError, DeadLetter, Delivery};
+use crate::event::CloudEvent;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/bus");
+const CHANNEL: &str = "emporium_bus";
+/// One for reading, one for appending; LISTEN holds a third.
+const CONNECTIONS_MAX: u32 = 3;
+
+/// The PostgreSQL adapter.
+pub struct PostgresBus {
+    db: Db,
+    listener: Mutex<Option<PgListener>>,
+}
+
+#[derive(FromRow)]
+struct LogRow {
+    position: i64,
+    id: Uuid,
+    source: String,
+    r#type: String,
+    subject: String,
+    version: i64,
+    time: OffsetDateTime,
+    traceparent: Option<String>,
+    data: Json<Box<RawValue>>,
+}
+
+#[derive(FromRow)]
+struct DeadRow {
+    id: i64,
+    group_name: String,
+    event: Json<CloudEvent>,
+    error: String,
+    attempts: i32,
+    at: OffsetDateTime,
+    replayed_at: Option<OffsetDateTime>,
+}
+
+impl PostgresBus {
+    /// Connects; makes the tables when the role may and they are not there.
+    pub async fn connect(url: &str, metrics: Metrics) -> Result<Self, BusError> {
+        let options = database_options(url).map_err(|error| BusError::Setting(error.to_string()))?;
+        let db = Db::connect(options, CONNECTIONS_MAX, metrics);
+        let there: bool = sqlx::query_scalar("SELECT to_regclass('bus_dead_letter') IS NOT NULL")
+            .fetch_one(&db)
+            .await?;
+        if !there {
+            migrate(&db).await?;
+        }
+        Ok(Self {
+            db,
+            listener: Mutex::new(None),
+        })
+    }
+}
+
+/// Brings the bus's tables up to date; needs the role that owns them.
+pub async fn migrate(db: &Db) -> Result<(), BusError> {
+    Ok(db.migrate(&MIGRATIONS, "bus").await?)
+}
+
+#[async_trait]
+impl Bus for PostgresBus {
+    async fn append(&self, events: &[CloudEvent]) -> Result<(), BusError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        let mut tx = self.db.begin().await?;
+        // The row lock is held until the commit, so nobody can take later positions and show them earlier.
+        let end: i64 = sqlx::query_scalar("UPDATE bus_head SET position = position + $1 RETURNING position")
+            .bind(count)
+            .fetch_one(&mut tx)
+            .await?;
+        sqlx::query(
+            "INSERT INTO bus_log (position, id, source, type, subject, version, time, traceparent, data)
+             SELECT $1 + n, id, source, type, subject, version, time, traceparent, data::json
+             FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::text[],
+                         $9::text[]) WITH ORDINALITY AS e (id, source, type, subject, version, time, traceparent, data, n)
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(end - count)
+        .bind(events.iter().map(|e| e.id).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.source.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.kind.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.subject.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.aggregateversion).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.time).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.traceparent.as_deref()).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.data.get()).collect::<Vec<_>>())
+        .execute(&mut tx)
+        .await?;
+        tx.commit().await?;
+        // Outside the transaction: NOTIFY inside would take a database-wide lock at commit.
+        sqlx::query("SELECT pg_notify($1, '')")
+            .bind(CHANNEL)
+            .execute(&self.db)
+            .await?;
+        Ok(())
+    }
+
+    async fn end(&self) -> Result<i64, BusError> {
+        Ok(sqlx::query_scalar("SELECT position FROM bus_head")
+            .fetch_one(&self.db)
+            .await?)
+    }
+
+    async fn group_position(&self, group: &str) -> Result<Option<i64>, BusError> {
+        let sql = "SELECT position FROM bus_group WHERE name = $1";
+        Ok(sqlx::query_scalar(sql)
+            .bind(group)
+            .fetch_optional(&self.db)
+            .await?)
+    }
+
+    async fn set_group(&self, group: &str, position: i64) -> Result<(), BusError> {
+        sqlx::query(
+            "INSERT INTO bus_group (name, position) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET position = $2, updated_at = now()",
+        )
+        .bind(group)
+        .bind(position)
+        .execute(&self.db)
+        .await?;
+        Ok(())
+    }
+
+    async fn claim(
+        &self,
+        group: &str,
+        member: Uuid,
+        max: i64,
+        lease: Duration,
+    ) -> Result<Vec<Delivery>, BusError> {
+        let after: Option<i64> = sqlx::query_scalar(
+            "UPDATE bus_group SET member = $2, leased_until = now() + make_interval(secs => $3), updated_at = now()
+             WHERE name = $1 AND (member = $2 OR member IS NULL OR leased_until < now()) RETURNING position",
+        )
+        .bind(group)
+        .bind(member)
+        .bind(lease.as_secs_f64())
+        .fetch_optional(&self.db)
+        .await?;
+        let Some(after) = after else { return Ok(Vec::new()) };
+        let rows: Vec<LogRow> = sqlx::query_as(
+            "SELECT position, id, source, type, subject, version, time, traceparent, data
+             FROM bus_log WHERE position > $1 ORDER BY position LIMIT $2",
+        )
+        .bind(after)
+        .bind(max)
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows.into_iter().map(Delivery::from).collect())
+    }
+
+    async fn acknowledge(&self, group: &str, member: Uuid, position: i64) -> Result<(), BusError> {
+        let done = sqlx::query(
+            "UPDATE bus_group SET position = greatest(position, $3), updated_at = now() WHERE name = $1 AND member = $2",
+        )
+        .bind(group)
+        .bind(member)
+        .bind(position)
+        .execute(&self.db)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(BusError::LeaseLost(group.to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn release(&self, group: &str, member: Uuid) -> Result<(), BusError> {
+        sqlx::query(
+            "UPDATE bus_group SET member = NULL, leased_until = NULL WHERE name = $1 AND member = $2",
+        )
+        .bind(group)
+        .bind(member)
+        .execute(&self.db)
+        .await?;
+        Ok(())
+    }
+
+    async fn dead_letter(
+        &self,
+        group: &str,
+        event: &CloudEvent,
+        error: &str,
+        attempts: i32,
+    ) -> Result<(), BusError> {
+        sqlx::query(
+            "INSERT INTO bus_dead_letter (group_name, event_id, event, error, attempts) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (group_name, event_id) DO UPDATE SET error = $4, attempts = bus_dead_letter.attempts + $5",
+        )
+        .bind(group)
+        .bind(event.id)
+        .bind(Json(event))
+        .bind(error)
+        .bind(attempts)
+        .execute(&self.db)
+        .await?;
+        Ok(())
+    }
+
+    async fn dead_letters(&self, group: &str, after: i64, limit: i64) -> Result<Vec<DeadLetter>, BusError> {
+        let rows: Vec<DeadRow> = sqlx::query_as(
+            "SELECT id, group_name, event, error, attempts, at, replayed_at
+             FROM bus_dead_letter WHERE group_name = $1 AND id > $2 ORDER BY id LIMIT $3",
+        )
+        .bind(group)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.db)
+        .await?;
+        Ok(rows.into_iter().map(DeadLetter::from).collect())
+    }
+
+    async fn find_dead_letter(&self, group: &str, id: i64) -> Result<Option<DeadLetter>, BusError> {
+        let row: Option<DeadRow> = sqlx::query_as(
+            "SELECT id, group_name, event, error, attempts, at, replayed_at
+             FROM bus_dead_letter WHERE group_name = $1 AND id = $2",
+        )
+        .bind(group)
+        .bind(id)
+        .fetch_optional(&self.db)
+        .await?;
+        Ok(row.map(DeadLetter::from))
+    }
+
+    async fn mark_replayed(&self, group: &str, id: i64) -> Result<(), BusError> {
+        sqlx::query("UPDATE bus_dead_letter SET replayed_at = now() WHERE group_name = $1 AND id = $2")
+            .bind(group)
+            .bind(id)
+            .execute(&self.db)
+            .await?;
+        Ok(())
+    }
+
+    async fn wait(&self, timeout: Duration) {
+        let listened = tokio::time::timeout(timeout, async {
+            let mut slot = self.listener.lock().await;
+            if slot.is_none() {
+                let mut listener = PgListener::connect_with(self.db.pool()).await?;
+                listener.listen(CHANNEL).await?;
+                *slot = Some(listener);
+            }
+            if let Some(listener) = slot.as_mut() {
+                listener.recv().await?;
+            }
+            Ok::<_, sqlx::Error>(())
+        })
+        .await;
+        if let Ok(Err(error)) = listened {
+            tracing::debug!(%error, "cannot listen to the bus; polling goes on");
+            tokio::time::sleep(timeout).await;
+        }
+    }
+
+    async fn trim(&self, age: Duration) -> Result<u64, BusError> {
+        let done = sqlx::query(
+            "DELETE FROM bus_log WHERE appended_at < now() - make_interval(secs => $1)
+               AND position <= (SELECT min(position) FROM bus_group)",
+        )
+        .bind(age.as_secs_f64())
+        .execute(&self.db)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+impl From<LogRow> for Delivery {
+    fn from(row: LogRow) -> Self {
+        let event = CloudEvent {
+            specversion: "1.0".to_owned(),
+            id: row.id,
+            source: row.source,
+            kind: row.r#type,
+            subject: row.subject,
+            time: row.time,
+            datacontenttype: "application/json".to_owned(),
+            aggregateversion: row.version,
+            traceparent: row.traceparent,
+            data: row.data.0,
+        };
+        Self {
+            position: row.position,
+            event,
+        }
+    }
+}
+
+impl From<DeadRow> for DeadLetter {
+    fn from(row: DeadRow) -> Self {
+        Self {
+            id: row.id,
+            group: row.group_name,
+            event: row.event.0,
+            error: row.error,
+            attempts: row.attempts,
+            at: row.at,
+            replayed_at: row.replayed_at,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Listing and replaying dead letters over HTTP; each consuming service mounts these two.
+
+use std::sync::Arc;
+
+use axum::Json;
+use emporium_service_kit::Problem;
+use emporium_service_kit::extract::Query;
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{ApplyError, ConsumerGroup};
+use crate::bus::{BusError, DeadLetter};
+
+/// `?after=&limit=` of the dead letters.
+#[derive(Debug, Clone, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DeadLetterQuery {
+    /// The id after which to read.
+    #[serde(default)]
+    #[garde(range(min = 0))]
+    pub after: i64,
+    /// How many, 1 to 100; 20 when absent.
+    #[serde(default = "limit_default")]
+    #[garde(range(min = 1, max = 100))]
+    pub limit: i64,
+}
+
+fn limit_default() -> i64 {
+    20
+}
+
+/// Dead letters, oldest first.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DeadLetterList {
+    /// The letters.
+    pub items: Vec<DeadLetter>,
+}
+
+/// Answers `GET /dead-letters`.
+pub async fn list_dead_letters(
+    group: &ConsumerGroup,
+    Query(query): Query<DeadLetterQuery>,
+) -> Result<Json<DeadLetterList>, Problem> {
+    let items = group
+        .bus
+        .dead_letters(&group.name, query.after, query.limit)
+        .await
+        .map_err(|e| away(&e))?;
+    Ok(Json(DeadLetterList { items }))
+}
+
+/// Answers `POST /dead-letters/{id}/replay`: 409 with the reason when it still cannot be applied.
+pub async fn replay_dead_letter(group: &Arc<ConsumerGroup>, id: i64) -> Result<Json<DeadLetter>, Problem> {
+    let find = || async {
+        group
+            .bus
+            .find_dead_letter(&group.name, id)
+            .await
+            .map_err(|e| away(&e))
+    };
+    let unknown = || Problem::not_found("There is no such dead letter.");
+    let letter = find().await?.ok_or_else(unknown)?;
+    match group.replay(&letter).await {
+        Ok(()) => find().await?.map(Json).ok_or_else(unknown),
+        Err(ApplyError::Rejected(reason)) => Err(Problem::conflict("still-rejected", reason)),
+        Err(ApplyError::Unavailable(reason)) => {
+            tracing::warn!(reason, "dead letter not replayed");
+            Err(Problem::unavailable(
+                "store-unavailable",
+                "The consumer's store does not answer just now.",
+            ))
+        }
+    }
+}
+
+fn away(error: &BusError) -> Problem {
+    tracing::warn!(%error, "event bus not available");
+    Problem::unavailable("bus-unavailable", "The event bus does not answer just now.")
+}

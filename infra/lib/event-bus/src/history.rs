@@ -1,0 +1,76 @@
+//! Owners' event histories, read in pages: what a projection is rebuilt from before it joins the bus.
+
+use emporium_service_kit::client::{CallError, Client};
+use emporium_service_kit::extract::Query;
+use emporium_service_kit::{Problem, StoreError};
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::event::CloudEvent;
+use crate::outbox::Outbox;
+
+/// Events a page may have.
+pub const PAGE_MAX: i64 = 1_000;
+
+/// One event of a history.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HistoryItem {
+    /// Position in the owner's history, from 1, growing.
+    pub position: i64,
+    /// The event.
+    pub event: CloudEvent,
+}
+
+/// A page of a history.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HistoryPage {
+    /// Events in the order of their positions.
+    pub items: Vec<HistoryItem>,
+    /// Pass as `after` to go on.
+    pub next_after: i64,
+    /// True when there was nothing further at the time of reading.
+    pub at_end: bool,
+}
+
+/// `?after=&limit=` of a history.
+#[derive(Debug, Clone, Serialize, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    /// The position after which to read; 0 or absent from the start.
+    #[serde(default)]
+    #[garde(range(min = 0))]
+    pub after: i64,
+    /// How many, 1 to 1,000; 100 when absent.
+    #[serde(default = "limit_default")]
+    #[garde(range(min = 1, max = PAGE_MAX))]
+    pub limit: i64,
+}
+
+fn limit_default() -> i64 {
+    100
+}
+
+/// Answers `GET /events` of an owner.
+pub async fn serve_page(
+    outbox: &Outbox,
+    Query(query): Query<HistoryQuery>,
+) -> Result<axum::Json<HistoryPage>, Problem> {
+    let page = outbox
+        .page(query.after, query.limit)
+        .await
+        .map_err(StoreError::from)?;
+    Ok(axum::Json(page))
+}
+
+/// Reads the next page of another service's history.
+pub async fn fetch_page(owner: &Client, after: i64) -> Result<HistoryPage, CallError> {
+    owner
+        .get("/events")
+        .query(&HistoryQuery {
+            after,
+            limit: PAGE_MAX,
+        })
+        .send()
+        .await
+}

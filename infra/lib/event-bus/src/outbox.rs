@@ -1,0 +1,286 @@
+//! The transactional outbox, which is also the owner's event history.
+//!
+//! A business transaction inserts its events without a position. Sequence numbers taken inside business transactions
+//! would become visible out of order (a slow transaction commits a low number late, and a reader that has passed it
+//! never sees it). So the relay numbers events only after they are committed: holding the lock on the `_outbox_head` row,
+//! it gives the next positions to all unnumbered rows it can see, in the order of writing. Positions therefore become
+//! visible in order, without holes that could still fill, and a late commit simply gets a later position. Rows of one
+//! aggregate are written under its row lock, so among them the order of positions is the order of versions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use emporium_service_kit::bulk::CopyRows;
+use emporium_service_kit::metrics::{self, Metrics};
+use emporium_service_kit::{Db, Environment, ServiceName, StartError, Tx};
+use serde_json::value::RawValue;
+use sqlx::migrate::{Migration, Migrator};
+use sqlx::{AssertSqlSafe, FromRow, SqlSafeStr};
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::bus::Bus;
+use crate::event::{CloudEvent, NewEvent};
+use crate::history::{HistoryItem, HistoryPage};
+
+/// Events numbered or published in one go.
+const RELAY_BATCH: i64 = 1_000;
+/// How often the relay looks when nobody wakes it. Waking is a matter of latency; this is the guarantee.
+const POLL: Duration = Duration::from_millis(500);
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/service");
+
+/// A service's outbox.
+#[derive(Clone)]
+pub struct Outbox {
+    db: Db,
+    source: Arc<str>,
+    sql: Arc<Statements>,
+    wake: Arc<Notify>,
+    lag: prometheus::IntGauge,
+}
+
+/// The statements, with the service's prefix filled in once.
+struct Statements {
+    insert: String,
+    copy: String,
+    number: String,
+    unpublished: String,
+    mark_published: String,
+    page: String,
+}
+
+#[derive(FromRow)]
+struct Row {
+    position: i64,
+    id: Uuid,
+    r#type: String,
+    subject: String,
+    version: i64,
+    time: OffsetDateTime,
+    traceparent: Option<String>,
+    data: sqlx::types::Json<Box<RawValue>>,
+}
+
+impl Outbox {
+    /// The outbox of the environment's service; brings its tables (and the inbox) up to date.
+    pub async fn open(environment: &Environment) -> Result<Self, StartError> {
+        let service = environment.service;
+        let db = environment.db()?;
+        migrate(&db, service).await?;
+        Ok(Self {
+            db,
+            source: format!("/{service}").into(),
+            sql: Arc::new(Statements::new(service.as_str())),
+            wake: Arc::default(),
+            lag: lag_gauge(&environment.metrics),
+        })
+    }
+
+    /// Writes events in the transaction of the change they tell of. Call it after the aggregate's row is locked.
+    pub async fn write(&self, tx: &mut Tx, events: &[NewEvent]) -> Result<(), sqlx::Error> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = events.iter().map(|e| e.id).collect();
+        let kinds: Vec<&str> = events.iter().map(|e| e.kind).collect();
+        let subjects: Vec<&str> = events.iter().map(|e| e.subject.as_str()).collect();
+        let versions: Vec<i64> = events.iter().map(|e| e.version).collect();
+        let times: Vec<OffsetDateTime> = events.iter().map(|e| e.time).collect();
+        let traces: Vec<Option<&str>> = events.iter().map(|e| e.traceparent.as_deref()).collect();
+        let data: Vec<&str> = events.iter().map(|e| e.data.as_str()).collect();
+        sqlx::query(AssertSqlSafe(self.sql.insert.clone()))
+            .bind(ids)
+            .bind(kinds)
+            .bind(subjects)
+            .bind(versions)
+            .bind(times)
+            .bind(traces)
+            .bind(data)
+            .execute(tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Writes many events with COPY, for bulk loads. Their ids must be new.
+    pub async fn write_bulk(&self, tx: &mut Tx, events: &[NewEvent]) -> Result<(), sqlx::Error> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut rows = CopyRows::default();
+        for event in events {
+            rows.plain(event.id)
+                .text(event.kind)
+                .text(&event.subject)
+                .plain(event.version)
+                .time(event.time);
+            rows.text_opt(event.traceparent.as_deref())
+                .text(&event.data)
+                .end_row();
+        }
+        tx.copy_in(&self.sql.copy, rows.as_bytes()).await?;
+        Ok(())
+    }
+
+    /// Tells the relay that there is something to publish. Call it after the commit; forgetting it costs latency only.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// The history after `after`, at most `limit` events.
+    pub async fn page(&self, after: i64, limit: i64) -> Result<HistoryPage, sqlx::Error> {
+        // Numbering first makes the page as fresh as the last commit, and is what makes "at the end" true.
+        self.number().await?;
+        let rows = self.read(&self.sql.page, after, limit + 1).await?;
+        let at_end = rows.len() <= usize::try_from(limit).unwrap_or(usize::MAX);
+        let items: Vec<HistoryItem> = rows
+            .into_iter()
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .map(|row| HistoryItem {
+                position: row.position,
+                event: self.event(row),
+            })
+            .collect();
+        let next_after = items.last().map_or(after, |item| item.position);
+        Ok(HistoryPage {
+            items,
+            next_after,
+            at_end,
+        })
+    }
+
+    /// The relay: numbers and publishes until told to stop. Several may run; each event is published at least once and in
+    /// order, and the bus drops repetitions.
+    pub async fn relay(self, bus: Arc<dyn Bus>, stop: CancellationToken) -> anyhow::Result<()> {
+        while !stop.is_cancelled() {
+            let moved = self.relay_step(bus.as_ref()).await?;
+            if moved == 0 {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = self.wake.notified() => {}
+                    () = tokio::time::sleep(POLL) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One step of the relay; gives how many events it published. Tests call it until it gives 0.
+    pub async fn relay_step(&self, bus: &dyn Bus) -> anyhow::Result<usize> {
+        self.number().await?;
+        let rows = self.read(&self.sql.unpublished, 0, RELAY_BATCH).await?;
+        let Some(last) = rows.last().map(|row| row.position) else {
+            self.lag.set(0);
+            return Ok(0);
+        };
+        self.lag.set(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        let events: Vec<CloudEvent> = rows.into_iter().map(|row| self.event(row)).collect();
+        bus.append(&events).await?;
+        sqlx::query(AssertSqlSafe(self.sql.mark_published.clone()))
+            .bind(last)
+            .execute(&self.db)
+            .await?;
+        Ok(events.len())
+    }
+
+    /// Gives positions to committed events; loops until a round finds less than a full batch.
+    async fn number(&self) -> Result<(), sqlx::Error> {
+        loop {
+            let numbered: i64 = sqlx::query_scalar(AssertSqlSafe(self.sql.number.clone()))
+                .bind(RELAY_BATCH)
+                .fetch_one(&self.db)
+                .await?;
+            if numbered < RELAY_BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn read(&self, sql: &str, after: i64, limit: i64) -> Result<Vec<Row>, sqlx::Error> {
+        sqlx::query_as(AssertSqlSafe(sql.to_owned()))
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.db)
+            .await
+    }
+
+    fn event(&self, row: Row) -> CloudEvent {
+        CloudEvent {
+            specversion: "1.0".to_owned(),
+            id: row.id,
+            source: self.source.to_string(),
+            kind: row.r#type,
+            subject: row.subject,
+            time: row.time,
+            datacontenttype: "application/json".to_owned(),
+            aggregateversion: row.version,
+            traceparent: row.traceparent,
+            data: row.data.0,
+        }
+    }
+}
+
+/// Brings the outbox and inbox tables of a service up to date. [`Outbox::open`] does it too; a service that only consumes
+/// calls this itself.
+pub async fn migrate(db: &Db, service: ServiceName) -> Result<(), StartError> {
+    let migrations = MIGRATIONS
+        .iter()
+        .map(|migration| {
+            let sql = migration.sql.as_str().replace("{prefix}", service.as_str());
+            Migration::new(
+                migration.version,
+                migration.description.clone(),
+                migration.migration_type,
+                AssertSqlSafe(sql).into_sql_str(),
+                migration.no_tx,
+            )
+        })
+        .collect();
+    db.migrate(
+        &Migrator::with_migrations(migrations),
+        &format!("{service}_events"),
+    )
+    .await
+    .map_err(|source| StartError::Migrate { service, source })
+}
+
+fn lag_gauge(metrics: &Metrics) -> prometheus::IntGauge {
+    metrics.register(metrics::gauge(
+        "emporium_outbox_unpublished",
+        "Events that wait to be published (at most a batch).",
+    ))
+}
+
+impl Statements {
+    fn new(prefix: &str) -> Self {
+        let columns = "position, id, type, subject, version, time, traceparent, data";
+        Self {
+            insert: format!(
+                "INSERT INTO {prefix}_outbox (id, type, subject, version, time, traceparent, data)
+                 SELECT id, type, subject, version, time, traceparent, data::json
+                 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[])
+                   WITH ORDINALITY AS e (id, type, subject, version, time, traceparent, data, n)
+                 ORDER BY n"
+            ),
+            copy: format!(
+                "COPY {prefix}_outbox (id, type, subject, version, time, traceparent, data) FROM STDIN"
+            ),
+            // The row lock on the head makes numbering a single file; the rows are read after it is taken, in a statement
+            // snapshot of their own, so that everything committed before is seen.
+            number: format!("SELECT {prefix}_outbox_number($1)"),
+            unpublished: format!(
+                "SELECT {columns} FROM {prefix}_outbox
+                 WHERE position > greatest($1, (SELECT published FROM {prefix}_outbox_head))
+                 ORDER BY position LIMIT $2"
+            ),
+            mark_published: format!(
+                "UPDATE {prefix}_outbox_head SET published = greatest(published, $1)"
+            ),
+            page: format!(
+                "SELECT {columns} FROM {prefix}_outbox WHERE position > $1 ORDER BY position LIMIT $2"
+            ),
+        }
+    }
+}

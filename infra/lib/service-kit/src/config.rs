@@ -1,0 +1,183 @@
+//! Settings of a service that runs alone, from flags and environment variables, and its `main`.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+
+use clap::Parser;
+use sqlx::postgres::PgConnectOptions;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Secret;
+use crate::environment::{Environment, Service, StartError};
+use crate::metrics::Metrics;
+use crate::telemetry::{self, LogFormat};
+use crate::{Clock, Db, ServiceName, serve};
+
+/// Settings that every service has when it runs alone.
+#[derive(Debug, Clone, Parser)]
+pub struct Settings {
+    /// Address to listen on.
+    #[arg(long, env = "EMPORIUM_LISTEN")]
+    pub listen: Option<String>,
+    /// PostgreSQL URL of the service's private database.
+    #[arg(long, env = "EMPORIUM_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Most connections to that database.
+    #[arg(long, env = "EMPORIUM_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub pool_size: u32,
+    /// URL of the event bus.
+    #[arg(long, env = "EMPORIUM_EVENTS", hide_env_values = true)]
+    pub events: Option<String>,
+    /// The services it calls: `users=http://127.0.0.1:8081,catalog=…`.
+    #[arg(long, env = "EMPORIUM_PEERS", default_value = "")]
+    pub peers: String,
+    /// Its own secret; `emporium keys` writes one for each service.
+    #[arg(long, env = "EMPORIUM_SERVICE_SECRET", hide_env_values = true)]
+    pub secret: Option<String>,
+    /// Who may call it: `gateway=<fingerprint>,…`; `emporium keys` writes this too.
+    #[arg(long, env = "EMPORIUM_CALLERS", default_value = "")]
+    pub callers: String,
+    /// What to log, in `EnvFilter` syntax.
+    #[arg(long, env = "EMPORIUM_LOG", default_value = "info,sqlx=warn")]
+    pub log: String,
+    /// How log lines look.
+    #[arg(long, env = "EMPORIUM_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// The environment of `service` under these settings.
+    pub fn environment(&self, service: ServiceName) -> Result<Environment, StartError> {
+        let metrics = Metrics::new(service);
+        let db = self
+            .database_url
+            .as_deref()
+            .map(|url| {
+                Ok(Db::connect(
+                    database_options(url)?,
+                    self.pool_size,
+                    metrics.clone(),
+                ))
+            })
+            .transpose()?;
+        let secret = self.secret.clone().ok_or(StartError::Missing {
+            service,
+            what: "a secret",
+            remedy: "run `emporium keys` and set EMPORIUM_SERVICE_SECRET",
+        })?;
+        Ok(Environment {
+            service,
+            db,
+            events_url: self.events.clone(),
+            peers: parse_peers(&self.peers)?,
+            secret: Secret::new(secret),
+            callers: self
+                .callers
+                .parse()
+                .map_err(|error| bad("EMPORIUM_CALLERS", &error))?,
+            clock: Clock::System,
+            metrics,
+            shutdown: CancellationToken::new(),
+        })
+    }
+
+    /// Where to listen: as set, else the service's usual port on loopback.
+    pub fn listen_address(&self, service: ServiceName) -> String {
+        let offset = ServiceName::listening()
+            .position(|name| name == service)
+            .unwrap_or(0);
+        self.listen
+            .clone()
+            .unwrap_or_else(|| format!("127.0.0.1:{}", 8080 + offset))
+    }
+}
+
+/// A PostgreSQL URL as connection options; never shows the URL, since it holds a password.
+pub fn database_options(url: &str) -> Result<PgConnectOptions, StartError> {
+    url.parse()
+        .map_err(|error: sqlx::Error| bad("EMPORIUM_DATABASE_URL", &error))
+}
+
+/// A service's own settings, from environment variables only.
+pub fn from_env<T: Parser>() -> Result<T, StartError> {
+    T::try_parse_from(["service"]).map_err(|error| StartError::BadSetting {
+        setting: "settings".to_owned(),
+        problem: error.to_string().lines().next().unwrap_or_default().to_owned(),
+    })
+}
+
+fn parse_peers(text: &str) -> Result<HashMap<ServiceName, String>, StartError> {
+    let mut peers = HashMap::new();
+    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let (name, url) = pair
+            .split_once('=')
+            .ok_or_else(|| bad("EMPORIUM_PEERS", &"write name=url pairs"))?;
+        peers.insert(
+            name.parse().map_err(|error| bad("EMPORIUM_PEERS", &error))?,
+            url.to_owned(),
+        );
+    }
+    Ok(peers)
+}
+
+fn bad(setting: &str, problem: &dyn std::fmt::Display) -> StartError {
+    StartError::BadSetting {
+        setting: setting.to_owned(),
+        problem: problem.to_string(),
+    }
+}
+
+/// The `main` of a service that runs alone: reads settings, builds, serves until Ctrl-C or SIGTERM, drains.
+pub fn main<F>(service: ServiceName, build: F) -> ExitCode
+where
+    F: AsyncFnOnce(&Environment) -> Result<Service, StartError>,
+{
+    let settings = Settings::parse();
+    telemetry::init(&settings.log, settings.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    match runtime.block_on(run(service, &settings, build)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Runs one service until a signal ends it.
+pub async fn run<F>(service: ServiceName, settings: &Settings, build: F) -> Result<(), StartError>
+where
+    F: AsyncFnOnce(&Environment) -> Result<Service, StartError>,
+{
+    let environment = settings.environment(service)?;
+    let listener = serve::listen(&settings.listen_address(service)).await?;
+    let built = build(&environment).await?;
+    let running = serve::start(&environment, built, listener).map_err(|source| StartError::Listen {
+        address: settings.listen_address(service),
+        source,
+    })?;
+    tracing::info!(%service, address = %running.address, "ready");
+    until_signal().await;
+    running.stop().await;
+    Ok(())
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn until_signal() {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::error!("signals cannot be watched; stopping");
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}

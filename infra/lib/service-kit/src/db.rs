@@ -1,0 +1,371 @@
+//! PostgreSQL, observed: every statement of every service runs through [`Db`] or [`Tx`], which measure it once (span
+//! with the OpenTelemetry database conventions, histogram by operation) and nowhere else.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, Stream};
+use futures::{FutureExt, StreamExt};
+use sqlx::error::BoxDynError;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{
+    PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
+};
+use sqlx::{Either, Execute, Executor, PgPool, Postgres, SqlSafeStr, SqlStr};
+
+use crate::metrics::Metrics;
+
+mod error;
+pub use error::StoreError;
+
+const STORE: &str = "postgresql";
+
+/// How long a request waits for a connection before it is told that the store is away.
+pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a single statement of a request may run (bulk loads lift it for their own transaction).
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A service's pool of connections to its private database.
+#[derive(Clone)]
+pub struct Db {
+    pool: PgPool,
+    metrics: Metrics,
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Db")
+    }
+}
+
+impl Db {
+    /// Connects lazily: a store that is away shows at the first statement, not here. `connections_max` bounds the pool.
+    pub fn connect(options: PgConnectOptions, connections_max: u32, metrics: Metrics) -> Self {
+        let timeout = STATEMENT_TIMEOUT.as_millis().to_string();
+        let idle = Duration::from_mins(10);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(idle)
+            // A broken connection shows at its next statement; a ping before each would double the round trips.
+            .test_before_acquire(false)
+            .connect_lazy_with(options.options([("statement_timeout", timeout.as_str())]));
+        Self { pool, metrics }
+    }
+
+    /// Runs the migrations that are missing, under a lock, recording them in `<prefix>_migrations`.
+    pub async fn migrate(&self, migrator: &Migrator, prefix: &str) -> Result<(), MigrateError> {
+        let mut own = Migrator::with_migrations(migrator.migrations.to_vec());
+        own.dangerous_set_table_name(format!("{prefix}_migrations"));
+        own.run(&self.pool).await
+    }
+
+    /// Begins a transaction.
+    pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
+        let started = Instant::now();
+        let inner = self.pool.begin().await;
+        self.metrics
+            .store_call(STORE, "BEGIN", started.elapsed(), 0, inner.is_err());
+        Ok(Tx {
+            inner: inner?,
+            metrics: self.metrics.clone(),
+        })
+    }
+
+    /// The pool itself, for LISTEN and for closing. Statements go through `&Db`.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Notes the pool's size in the metrics.
+    pub fn record_pool(&self) {
+        let (size, idle) = (
+            i64::from(self.pool.size()),
+            i64::try_from(self.pool.num_idle()).unwrap_or(0),
+        );
+        self.metrics.pool.with_label_values(&[STORE, "idle"]).set(idle);
+        self.metrics
+            .pool
+            .with_label_values(&[STORE, "used"])
+            .set(size - idle);
+    }
+
+    /// Fails when the store does not answer within the acquire timeout.
+    pub async fn ping(&self) -> Result<(), sqlx::Error> {
+        self.execute("SELECT 1").await.map(|_| ())
+    }
+}
+
+/// A transaction; dropped without [`Tx::commit`] it rolls back.
+pub struct Tx {
+    inner: sqlx::Transaction<'static, Postgres>,
+    metrics: Metrics,
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tx")
+    }
+}
+
+impl Tx {
+    /// Makes the transaction's changes durable.
+    pub async fn commit(self) -> Result<(), sqlx::Error> {
+        let started = Instant::now();
+        let result = self.inner.commit().await;
+        self.metrics
+            .store_call(STORE, "COMMIT", started.elapsed(), 0, result.is_err());
+        result
+    }
+
+    /// Undoes the transaction.
+    pub async fn rollback(self) -> Result<(), sqlx::Error> {
+        self.inner.rollback().await
+    }
+
+    /// `COPY … FROM STDIN` of bytes in the statement's format; gives the number of rows.
+    pub async fn copy_in(&mut self, sql: &str, data: impl AsRef<[u8]>) -> Result<u64, sqlx::Error> {
+        let started = Instant::now();
+        let result = async {
+            let mut copy = self.inner.copy_in_raw(sql).await?;
+            copy.send(data.as_ref()).await?;
+            copy.finish().await
+        }
+        .await;
+        self.metrics
+            .store_call(STORE, "COPY", started.elapsed(), 0, result.is_err());
+        result
+    }
+}
+
+impl<'c> Executor<'c> for &'c Db {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (query, watch) = observe(query, &self.metrics);
+        Observed {
+            inner: (&self.pool).fetch_many(query),
+            watch,
+        }
+        .boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (query, watch) = observe(query, &self.metrics);
+        watch.one((&self.pool).fetch_optional(query)).boxed()
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        (&self.pool).prepare_with(sql, parameters)
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        (&self.pool).describe(sql)
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut Tx {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (query, watch) = observe(query, &self.metrics);
+        Observed {
+            inner: (&mut *self.inner).fetch_many(query),
+            watch,
+        }
+        .boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (query, watch) = observe(query, &self.metrics);
+        watch.one((&mut *self.inner).fetch_optional(query)).boxed()
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        (&mut *self.inner).prepare_with(sql, parameters)
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        (&mut *self.inner).describe(sql)
+    }
+}
+
+/// A query taken apart, so that its text can be read before it runs.
+struct Taken {
+    sql: SqlStr,
+    statement: Option<PgStatement>,
+    arguments: Option<Result<Option<PgArguments>, BoxDynError>>,
+    persistent: bool,
+}
+
+impl Execute<'_, Postgres> for Taken {
+    fn sql(self) -> SqlStr {
+        self.sql
+    }
+    fn statement(&self) -> Option<&PgStatement> {
+        self.statement.as_ref()
+    }
+    fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
+        self.arguments.take().unwrap_or(Ok(None))
+    }
+    fn persistent(&self) -> bool {
+        self.persistent
+    }
+}
+
+fn observe<'q, E: 'q + Execute<'q, Postgres>>(mut query: E, metrics: &Metrics) -> (Taken, Watch) {
+    let arguments = Some(query.take_arguments());
+    let (statement, persistent) = (query.statement().cloned(), query.persistent());
+    let sql = query.sql().into_sql_str();
+    let operation = operation_of(sql.as_str());
+    let span = tracing::debug_span!(
+        target: "emporium::store",
+        "store call",
+        otel.kind = "client",
+        db.system.name = STORE,
+        db.operation.name = operation,
+        db.query.text = sql.as_str(),
+        db.response.returned_rows = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+    );
+    let watch = Watch {
+        metrics: metrics.clone(),
+        operation,
+        started: Instant::now(),
+        rows: 0,
+        failed: false,
+        span,
+    };
+    (
+        Taken {
+            sql,
+            statement,
+            arguments,
+            persistent,
+        },
+        watch,
+    )
+}
+
+/// The verb of a statement, from a closed list: a label must never have unbounded values.
+fn operation_of(sql: &str) -> &'static str {
+    const VERBS: [&str; 8] = [
+        "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "MERGE", "COPY", "TRUNCATE",
+    ];
+    let first = sql.trim_start();
+    VERBS
+        .into_iter()
+        .find(|verb| {
+            first
+                .get(..verb.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(verb))
+        })
+        .unwrap_or("OTHER")
+}
+
+/// Measures one statement from its making to its drop.
+struct Watch {
+    metrics: Metrics,
+    operation: &'static str,
+    started: Instant,
+    rows: u64,
+    failed: bool,
+    span: tracing::Span,
+}
+
+impl Watch {
+    async fn one(
+        mut self,
+        call: BoxFuture<'_, Result<Option<PgRow>, sqlx::Error>>,
+    ) -> Result<Option<PgRow>, sqlx::Error> {
+        let result = call.await;
+        match &result {
+            Ok(row) => self.rows = u64::from(row.is_some()),
+            Err(error) => self.fail(error),
+        }
+        result
+    }
+
+    fn fail(&mut self, error: &sqlx::Error) {
+        self.failed = true;
+        let code = error.as_database_error().and_then(|error| error.code());
+        self.span
+            .record("error.type", code.as_deref().unwrap_or("connection"));
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.span.record("db.response.returned_rows", self.rows);
+        self.metrics.store_call(
+            STORE,
+            self.operation,
+            self.started.elapsed(),
+            self.rows,
+            self.failed,
+        );
+    }
+}
+
+struct Observed<'e> {
+    inner: BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>,
+    watch: Watch,
+}
+
+impl Stream for Observed<'_> {
+    type Item = Result<Either<PgQueryResult, PgRow>, sqlx::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let step = self.inner.poll_next_unpin(cx);
+        match &step {
+            Poll::Ready(Some(Ok(Either::Right(_)))) => self.watch.rows += 1,
+            Poll::Ready(Some(Err(error))) => self.watch.fail(error),
+            _ => {}
+        }
+        step
+    }
+}

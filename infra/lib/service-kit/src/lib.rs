@@ -1,0 +1,39 @@
+//! What every Emporium service shares and no service owns.
+//!
+//! A service crate offers one function, `build(&Environment) -> Result<Service, StartError>`; this crate turns the
+//! result into a running server ([`serve::start`]) with everything the platform promises at each service's edge:
+//! service tokens and per-route allow-lists ([`auth`], [`api`]), problem+json ([`problem`]), limits on bodies, time and
+//! concurrency, `/health/*`, `/metrics` and `/openapi.json`, W3C trace context ([`trace`]) and graceful shutdown.
+//!
+//! Every call to PostgreSQL goes through [`db::Db`] and [`db::Tx`], where it is observed once.
+
+pub mod api;
+pub mod auth;
+pub mod bulk;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod environment;
+pub mod extract;
+pub mod ids;
+pub mod metrics;
+pub mod money;
+pub mod page;
+pub mod problem;
+pub mod serve;
+pub mod telemetry;
+pub mod trace;
+pub mod validate;
+
+pub use api::Api;
+pub use auth::{Caller, ServiceName};
+pub use clock::Clock;
+pub use db::{Db, StoreError, Tx};
+pub use environment::{Environment, Service, StartError};
+pub use money::{Currency, Money};
+pub use page::{Page, PageQuery};
+pub use problem::Problem;
+
+/// Re-exported so that every service links the same versions.
+pub use {garde, utoipa, utoipa_axum};

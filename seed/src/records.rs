@@ -1,0 +1,364 @@
+//! The records of the owners' bulk interfaces, one JSON object a line, as `docs/src/contracts.md` agrees them.
+//!
+//! They are written down here once more, and not taken from the services, because a producer keeps just what it
+//! sends: no service crate is a dependency.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// The shop's currency, three letters of ISO 4217.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Currency([u8; 3]);
+
+impl Currency {
+    /// Pounds sterling, the shop's currency unless set otherwise.
+    pub const GBP: Self = Self(*b"GBP");
+
+    /// The three letters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("GBP")
+    }
+}
+
+/// The text is not three capital letters.
+#[derive(Debug, thiserror::Error)]
+#[error("a currency is three capital letters, such as GBP")]
+pub struct NotACurrency;
+
+impl FromStr for Currency {
+    type Err = NotACurrency;
+
+    fn from_str(text: &str) -> Result<Self, NotACurrency> {
+        match <[u8; 3]>::try_from(text.as_bytes()) {
+            Ok(letters) if letters.iter().all(u8::is_ascii_uppercase) => Ok(Self(letters)),
+            _ => Err(NotACurrency),
+        }
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// An amount in minor units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// Minor units, such as pennies.
+    pub amount: i64,
+    /// The currency.
+    pub currency: Currency,
+}
+
+/// A free attribute's value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum AttributeValue {
+    /// True or false.
+    Flag(bool),
+    /// A number; a whole one is written without a decimal point.
+    Number(serde_json::Number),
+    /// Text.
+    Text(String),
+}
+
+impl From<&str> for AttributeValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for AttributeValue {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<bool> for AttributeValue {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+impl From<i64> for AttributeValue {
+    fn from(number: i64) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+/// Attributes in the order of their keys, so that their bytes are always the same.
+pub type Attributes = BTreeMap<String, AttributeValue>;
+
+/// A line for `POST /bulk/products`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract's names")]
+pub struct ProductRecord {
+    pub id: Uuid,
+    pub sku: Arc<str>,
+    pub name: Arc<str>,
+    pub description: String,
+    /// The category's slug.
+    pub category: String,
+    pub category_name: String,
+    pub brand: Option<String>,
+    pub price: Money,
+    pub attributes: Attributes,
+    /// `seed`, `icecat` or `online-retail`.
+    pub source: String,
+    pub stock: i64,
+    /// Always 0: the catalog counts units from `order.confirmed.v1`, those of loaded orders included.
+    pub popularity: i64,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// A line for `POST /bulk/stock-adjustments`: history only, the stock on hand stays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract's names")]
+pub struct StockAdjustmentRecord {
+    pub id: Uuid,
+    pub product_id: Uuid,
+    pub delta: i64,
+    pub reason: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    pub reference: String,
+}
+
+/// An entry of a customer's address book.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract's names")]
+pub struct AddressRecord {
+    pub id: Uuid,
+    pub street: String,
+    pub city: String,
+    pub postal_code: String,
+    /// ISO 3166 alpha-2.
+    pub country: String,
+    pub is_default: bool,
+}
+
+/// An address as it was when the order was placed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract's names")]
+pub struct AddressSnapshot {
+    pub street: String,
+    pub city: String,
+    pub postal_code: String,
+    pub country: String,
+}
+
+impl From<&AddressRecord> for AddressSnapshot {
+    fn from(address: &AddressRecord) -> Self {
+        Self {
+            street: address.street.clone(),
+            city: address.city.clone(),
+            postal_code: address.postal_code.clone(),
+            country: address.country.clone(),
+        }
+    }
+}
+
+/// A line for `POST /bulk/users`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract's names")]
+pub struct UserRecord {
+    pub id: Uuid,
+    pub email: String,
+    pub name: String,
+    /// `generated` or `imported`.
+    pub origin: String,
+    pub name_invented: bool,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    pub preferences: BTreeMap<String, AttributeValue>,
+    pub points: i64,
+    pub addresses: Vec<AddressRecord>,
+    /// Only demo accounts have one; all others cannot sign in.
+    pub password: Option<String>,
+}
+
+/// What was bought, as it was called and cost at the time. In a refund: what was given back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract's names")]
+pub struct OrderLine {
+    pub product_id: Uuid,
+    pub sku: Arc<str>,
+    pub name: Arc<str>,
+    pub quantity: i64,
+    pub unit_price: i64,
+}
+
+/// The kinds of charges an order can have beside its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChargeKind {
+    /// Postage and carriage.
+    Postage,
+    /// A discount: negative in an order.
+    Discount,
+    /// A fee of a bank or a marketplace.
+    Fee,
+    /// Entered by hand.
+    Manual,
+    /// A correction, such as a written-off debt.
+    Adjustment,
+}
+
+/// An amount of an order that is not a product's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract's names")]
+pub struct OrderCharge {
+    pub kind: ChargeKind,
+    pub name: String,
+    /// Minor units; negative amounts reduce the total.
+    pub amount: i64,
+}
+
+/// A line for `POST /bulk/orders`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "lowercase")]
+pub enum OrderRecord {
+    /// A confirmed order.
+    Order(Order),
+    /// Money given back, for an order of the same load where one was found.
+    Refund(Refund),
+}
+
+/// A confirmed order; its total is the sum of its lines and charges and never negative.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract's names")]
+pub struct Order {
+    pub id: Uuid,
+    pub number: String,
+    /// None is a guest's order.
+    pub customer_id: Option<Uuid>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub placed_at: OffsetDateTime,
+    /// `none`, `shipped`, `delivered` or `returned`.
+    pub fulfilment: String,
+    /// `seed` or `online-retail`.
+    pub source: String,
+    pub reference: Option<String>,
+    pub currency: Currency,
+    pub lines: Vec<OrderLine>,
+    pub charges: Vec<OrderCharge>,
+    pub shipping_address: Option<AddressSnapshot>,
+}
+
+/// Money given back; its amount is the sum of its lines and charges and never negative.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract's names")]
+pub struct Refund {
+    pub id: Uuid,
+    pub order_id: Option<Uuid>,
+    pub customer_id: Option<Uuid>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    pub source: String,
+    pub reference: Option<String>,
+    pub currency: Currency,
+    pub amount: i64,
+    pub lines: Vec<OrderLine>,
+    pub charges: Vec<OrderCharge>,
+}
+
+/// A line for `POST /bulk/payments`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the contract's names")]
+pub enum PaymentRecord {
+    /// The payment of an order; the saga id is the order's.
+    Charge {
+        saga_id: Uuid,
+        order_id: Uuid,
+        customer_id: Option<Uuid>,
+        amount: Money,
+        #[serde(with = "time::serde::rfc3339")]
+        at: OffsetDateTime,
+    },
+    /// Money given back; the refund id is that of the orders' refund record.
+    Refund {
+        refund_id: Uuid,
+        order_id: Option<Uuid>,
+        amount: Money,
+        #[serde(with = "time::serde::rfc3339")]
+        at: OffsetDateTime,
+        reason: String,
+    },
+}
+
+/// The value of `lines` and `charges` together, in minor units.
+pub fn total(lines: &[OrderLine], charges: &[OrderCharge]) -> i64 {
+    lines.iter().map(|line| line.quantity * line.unit_price).sum::<i64>()
+        + charges.iter().map(|charge| charge.amount).sum::<i64>()
+}
+
+impl OrderRecord {
+    /// The payment that belongs to this record; none when no money moved.
+    ///
+    /// `reason` is written into refunds.
+    pub fn payment(&self, reason: &str) -> Option<PaymentRecord> {
+        match self {
+            Self::Order(order) => {
+                let amount = total(&order.lines, &order.charges);
+                (amount > 0).then(|| PaymentRecord::Charge {
+                    saga_id: order.id,
+                    order_id: order.id,
+                    customer_id: order.customer_id,
+                    amount: Money { amount, currency: order.currency },
+                    at: order.placed_at,
+                })
+            }
+            Self::Refund(refund) => (refund.amount > 0).then(|| PaymentRecord::Refund {
+                refund_id: refund.id,
+                order_id: refund.order_id,
+                amount: Money { amount: refund.amount, currency: refund.currency },
+                at: refund.at,
+                reason: reason.to_owned(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_keep_their_types() {
+        let json = r#"{"a":true,"b":2,"c":2.5,"d":"2"}"#;
+        let attributes: Attributes = serde_json::from_str(json).expect("parse");
+        assert_eq!(attributes["a"], true.into());
+        assert_eq!(attributes["b"], 2.into());
+        assert_eq!(attributes["d"], "2".into());
+        assert_eq!(serde_json::to_string(&attributes).expect("write"), json);
+    }
+
+    #[test]
+    fn currencies_are_three_capital_letters() {
+        assert_eq!("EUR".parse::<Currency>().expect("valid").as_str(), "EUR");
+        for wrong in ["", "eur", "EURO", "E1R"] {
+            assert!(wrong.parse::<Currency>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Emporium: the whole shop in one process on an embedded PostgreSQL.
