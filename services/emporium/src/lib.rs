@@ -1,1 +1,15 @@
-//! Emporium: the whole shop in one process on an embedded PostgreSQL.
+//! Emporium in one process: an embedded PostgreSQL, every service with its own database and role, the gateway with its
+//! storefront. The `emporium` program is a thin command line over this library; the end-to-end tests use it as well.
+
+pub mod cli;
+pub mod data_dir;
+pub mod error;
+pub mod keys;
+pub mod load;
+pub mod operator;
+pub mod provision;
+pub mod run;
+pub mod serve;
+pub mod shop;
+
+pub use error::Error;

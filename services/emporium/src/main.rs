@@ -1,1 +1,7 @@
-fn main() {}
+//! The `emporium` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    emporium::cli::main()
+}

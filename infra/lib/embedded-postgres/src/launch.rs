@@ -33,10 +33,12 @@ pub(crate) fn launch(
     let mut last_port = fs::read_to_string(folder.port())
         .ok()
         .and_then(|port| port.trim().parse().ok());
-    let mut port_tries = 0;
+    let (mut port_tries, mut announced) = (0, None);
     loop {
         let port = choose_port(settings.port, last_port)?;
-        progress(Progress::Starting { port });
+        if announced.replace(port) != Some(port) {
+            progress(Progress::Starting { port });
+        }
         let why = match attempt(settings, folder, binaries, port, end)? {
             Ok(process) => return Ok((process, port)),
             Err(why) => why,
@@ -53,7 +55,10 @@ pub(crate) fn launch(
                     source: io::ErrorKind::AddrInUse.into(),
                 });
             }
-            Verdict::StillLettingGo if Instant::now() < end => thread::sleep(POLL * 20),
+            Verdict::StillLettingGo if Instant::now() < end => {
+                last_port = Some(port);
+                thread::sleep(POLL * 20);
+            }
             Verdict::Broken(why) => {
                 return Err(Error::Broken {
                     data: folder.data(),

@@ -63,7 +63,7 @@ pub(crate) fn clear(folder: &Folder, progress: &dyn Fn(Progress)) -> Result<Opti
     // PostgreSQL itself clears the file of a dead process, with a check of shared memory that we do not have. It
     // refuses only where a stranger, or a zombie that nobody reaped, has the pid now.
     let path = data.join("postmaster.pid");
-    if path.exists() && false {
+    if path.exists() && pid.is_none_or(process::exists) {
         fs::remove_file(&path).map_err(Error::not_writable(&path))?;
         progress(Progress::RemovedStalePidFile);
     }

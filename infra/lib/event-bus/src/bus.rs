@@ -139,6 +139,9 @@ pub async fn open(environment: &Environment) -> Result<Arc<dyn Bus>, BusError> {
 impl BusError {
     /// As the reason why a service cannot start.
     pub fn into_start_error(self) -> emporium_service_kit::StartError {
-        emporium_service_kit::StartError::BadSetting { setting: "EMPORIUM_EVENTS".to_owned(), problem: self.to_string() }
+        emporium_service_kit::StartError::BadSetting {
+            setting: "EMPORIUM_EVENTS".to_owned(),
+            problem: self.to_string(),
+        }
     }
 }

@@ -82,6 +82,32 @@ fn a_killed_server_is_noticed_and_recovers() {
 }
 
 #[test]
+fn a_start_waits_for_the_children_of_a_killed_server() {
+    let dir = temp_dir();
+    let settings = Settings::new(dir.path().join("pg"));
+    let server = start(&settings).unwrap();
+    query(&server, "create table kept as select 'committed' as word");
+    let child: u32 = query(
+        &server,
+        "select pid::text from pg_stat_activity where backend_type = 'checkpointer'",
+    )
+    .parse()
+    .unwrap();
+    kill(child, Signal::STOP); // it cannot notice that its server dies, and keeps the memory
+    kill(server.pid(), Signal::KILL);
+    eventually("the server is dead", || !server.is_running());
+    let log = server.log_path().to_path_buf();
+    drop(server);
+    let starter = std::thread::spawn(move || start(&settings));
+    let waits = || fs::read_to_string(&log).is_ok_and(|log| log.contains("pre-existing shared memory block"));
+    eventually("the start meets the child", || waits() || starter.is_finished());
+    kill(child, Signal::CONT);
+    let server = starter.join().unwrap().unwrap();
+    assert!(waits(), "two servers on one folder");
+    assert_eq!(query(&server, "select word from kept"), "committed");
+}
+
+#[test]
 fn ctrl_c_reaches_only_the_program() {
     let dir = temp_dir();
     let settings = throw_away(&dir);
@@ -109,7 +135,7 @@ fn an_orphan_is_stopped_and_replaced() {
         .arg("-D")
         .arg(&data)
         .args(["-c", "unix_socket_directories=", "-p", &server.port().to_string()]);
-    let orphan = Killed(
+    let mut orphan = Killed(
         by_hand
             .stderr(Stdio::null())
             .stdout(Stdio::null())
@@ -121,12 +147,13 @@ fn an_orphan_is_stopped_and_replaced() {
     });
     let (server, steps) = start_and_listen(&settings);
     let server = server.unwrap();
+    let pid = orphan.0.id();
     assert!(
-        steps.contains(&Progress::StoppingOrphan { pid: orphan.0.id() }),
-        "{steps:?}"
+        matches!(steps[..], [Progress::StoppingOrphan { pid: stopped }, Progress::Starting { .. }] if stopped == pid)
     );
-    assert_eq!(server.replaced_orphan(), Some(orphan.0.id()));
-    assert!(!is_alive(orphan.0.id()));
+    assert!(orphan.0.wait().unwrap().success(), "it was not stopped cleanly");
+    assert_eq!(server.replaced_orphan(), Some(pid));
+    assert!(!is_alive(pid));
     assert_eq!(query(&server, "select word from kept"), "committed");
 }
 

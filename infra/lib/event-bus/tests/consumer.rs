@@ -1,0 +1,249 @@
+//! Consumer groups on a real bus: every event once, whatever is delivered twice, crashes or cannot be applied.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use emporium_event_bus::bus::BusError;
+use emporium_event_bus::consumer::ATTEMPTS_MAX;
+use emporium_event_bus::{
+    ApplyError, Bus, CloudEvent, ConsumerGroup, EventData, StartAt, Transactional, TransactionalHandler,
+    outbox,
+};
+use emporium_service_kit::{Db, ServiceName, Tx};
+use support::{Fixture, Ping, number, travelling};
+use uuid::Uuid;
+
+/// Adds up pings in a table; refuses the number 13 while `strict`.
+struct Sum {
+    strict: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl TransactionalHandler for Sum {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[Ping::TYPE]
+    }
+
+    async fn handle(&self, event: &CloudEvent, tx: &mut Tx) -> Result<(), ApplyError> {
+        let number = number(event);
+        sqlx::query("UPDATE total SET sum = sum + $1, count = count + 1")
+            .bind(number)
+            .execute(tx)
+            .await?;
+        if number == 13 && self.strict.load(Ordering::SeqCst) {
+            return Err(ApplyError::Rejected("thirteen".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+struct Setup {
+    fixture: Fixture,
+    bus: Arc<dyn Bus>,
+    group: ConsumerGroup,
+    strict: Arc<AtomicBool>,
+}
+
+async fn setup() -> Setup {
+    let fixture = Fixture::new().await;
+    let db = fixture.db();
+    outbox::migrate(&db, ServiceName::Users).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE total (sum bigint, count bigint); INSERT INTO total VALUES (0, 0)")
+        .execute(&db)
+        .await
+        .unwrap();
+    let bus = fixture.bus().await;
+    let strict = Arc::new(AtomicBool::new(true));
+    let consumer = Transactional::new(
+        db,
+        ServiceName::Users,
+        "sum",
+        Sum {
+            strict: strict.clone(),
+        },
+    );
+    let metrics = &fixture.environment.metrics;
+    let group = ConsumerGroup::new(bus.clone(), "sum", Arc::new(consumer), StartAt::End, metrics);
+    group.join().await.unwrap();
+    Setup {
+        fixture,
+        bus,
+        group,
+        strict,
+    }
+}
+
+async fn total(db: &Db) -> (i64, i64) {
+    sqlx::query_as("SELECT sum, count FROM total")
+        .fetch_one(db)
+        .await
+        .unwrap()
+}
+
+async fn drain(group: &ConsumerGroup) {
+    while group.step().await.unwrap() > 0 {}
+}
+
+#[tokio::test]
+async fn redelivered_events_count_once() {
+    let Setup {
+        fixture, bus, group, ..
+    } = setup().await;
+    let events: Vec<_> = (1..=10).map(travelling).collect();
+    bus.append(&events).await.unwrap();
+    bus.append(&events).await.unwrap();
+    drain(&group).await;
+    assert_eq!(total(&fixture.db()).await, (55, 10));
+    // As after a crash between the effect and the acknowledgement: the group is set back and reads all again.
+    bus.set_group("sum", 0).await.unwrap();
+    drain(&group).await;
+    assert_eq!(total(&fixture.db()).await, (55, 10));
+}
+
+#[tokio::test]
+async fn one_bad_event_becomes_a_dead_letter_and_can_be_replayed() {
+    let Setup {
+        fixture,
+        bus,
+        group,
+        strict,
+    } = setup().await;
+    bus.append(&(11..=15).map(travelling).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    drain(&group).await;
+    assert_eq!(
+        total(&fixture.db()).await,
+        (11 + 12 + 14 + 15, 4),
+        "the others went through, once"
+    );
+    let letters = bus.dead_letters("sum", 0, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(
+        (letters[0].attempts, letters[0].error.as_str()),
+        (ATTEMPTS_MAX, "thirteen")
+    );
+    assert!(group.replay(&letters[0]).await.is_err(), "still refused");
+    strict.store(false, Ordering::SeqCst);
+    group.replay(&letters[0]).await.unwrap();
+    group.replay(&letters[0]).await.unwrap();
+    assert_eq!(total(&fixture.db()).await, (65, 5), "replaying twice counts once");
+    assert!(
+        bus.find_dead_letter("sum", letters[0].id)
+            .await
+            .unwrap()
+            .unwrap()
+            .replayed_at
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn a_group_has_one_active_member_and_is_taken_over() {
+    let Setup { bus, .. } = setup().await;
+    bus.append(&[travelling(1)]).await.unwrap();
+    let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+    let lease = Duration::from_secs(30);
+    assert_eq!(bus.claim("sum", first, 10, lease).await.unwrap().len(), 1);
+    assert!(
+        bus.claim("sum", second, 10, lease).await.unwrap().is_empty(),
+        "the first one holds it"
+    );
+    bus.release("sum", first).await.unwrap();
+    let taken = bus.claim("sum", second, 10, lease).await.unwrap();
+    assert_eq!(taken.len(), 1);
+    let late = bus.acknowledge("sum", first, taken[0].position).await;
+    assert!(
+        matches!(late, Err(BusError::LeaseLost(_))),
+        "a member that lost the group cannot move it"
+    );
+    bus.acknowledge("sum", second, taken[0].position).await.unwrap();
+    // A lease that has run out is as good as released.
+    bus.claim("sum", second, 10, Duration::ZERO).await.unwrap();
+    bus.append(&[travelling(2)]).await.unwrap();
+    assert_eq!(bus.claim("sum", first, 10, lease).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn positions_become_readable_in_order_under_concurrent_appends() {
+    let Setup { bus, .. } = setup().await;
+    let writers: Vec<_> = (0..8)
+        .map(|writer| {
+            let bus = bus.clone();
+            tokio::spawn(async move {
+                for n in 0..25 {
+                    bus.append(&[travelling(writer * 100 + n), travelling(writer * 100 + n)])
+                        .await
+                        .unwrap();
+                }
+            })
+        })
+        .collect();
+    let (member, mut seen, mut at) = (Uuid::new_v4(), 0, 0);
+    while seen < 8 * 25 * 2 {
+        for delivery in bus
+            .claim("sum", member, 10, Duration::from_secs(30))
+            .await
+            .unwrap()
+        {
+            assert!(delivery.position > at);
+            at = delivery.position;
+            seen += 1;
+        }
+        bus.acknowledge("sum", member, at).await.unwrap();
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert!(
+        bus.claim("sum", member, 10, Duration::from_secs(30))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn trimming_stays_behind_the_slowest_group() {
+    let Setup { bus, group, .. } = setup().await;
+    bus.append(&(1..=10).map(travelling).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    bus.set_group("slow", 4).await.unwrap();
+    drain(&group).await;
+    assert_eq!(bus.trim(Duration::ZERO).await.unwrap(), 4);
+    assert_eq!(bus.trim(Duration::from_secs(3_600)).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_makes_no_dead_letters() {
+    let Setup {
+        fixture, bus, group, ..
+    } = setup().await;
+    bus.append(&[travelling(1)]).await.unwrap();
+    let db = fixture.db();
+    // A statement that another session blocks until it times out is what a store that hangs looks like.
+    let mut blocker = db.begin().await.unwrap();
+    sqlx::query("LOCK TABLE total IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut blocker)
+        .await
+        .unwrap();
+    sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()")
+        .execute(&mut blocker)
+        .await
+        .unwrap();
+    let failed = tokio::select! {
+        result = group.step() => result,
+        () = tokio::time::sleep(Duration::from_millis(300)) => Err(anyhow::anyhow!("waits")),
+    };
+    assert!(failed.is_err());
+    blocker.rollback().await.unwrap();
+    drain(&group).await;
+    assert_eq!(total(&db).await, (1, 1));
+    assert!(bus.dead_letters("sum", 0, 10).await.unwrap().is_empty());
+}

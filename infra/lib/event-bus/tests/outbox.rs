@@ -1,0 +1,171 @@
+//! The outbox against a real PostgreSQL: nothing committed is lost, whatever the order of commits.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use emporium_event_bus::Bus;
+use emporium_service_kit::Clock;
+use sqlx::Row;
+use support::{Fixture, Ping};
+use uuid::Uuid;
+
+/// What the design avoids: with a sequence taken inside the business transaction, a reader that goes by the highest
+/// number it has seen never sees a number that is committed late.
+#[tokio::test]
+async fn sequences_alone_lose_late_commits() {
+    let fixture = Fixture::new().await;
+    let db = fixture.db();
+    sqlx::query("CREATE TABLE naive (position bigint GENERATED ALWAYS AS IDENTITY)")
+        .execute(&db)
+        .await
+        .unwrap();
+    let (mut slow, mut fast) = (db.begin().await.unwrap(), db.begin().await.unwrap());
+    sqlx::query("INSERT INTO naive DEFAULT VALUES")
+        .execute(&mut slow)
+        .await
+        .unwrap();
+    sqlx::query("INSERT INTO naive DEFAULT VALUES")
+        .execute(&mut fast)
+        .await
+        .unwrap();
+    fast.commit().await.unwrap();
+    let seen: i64 = sqlx::query_scalar("SELECT max(position) FROM naive")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    slow.commit().await.unwrap();
+    let sql = "SELECT position FROM naive WHERE position > $1";
+    let rest: Vec<i64> = sqlx::query_scalar(sql).bind(seen).fetch_all(&db).await.unwrap();
+    assert!(
+        rest.is_empty(),
+        "the late commit is below what the reader has passed"
+    );
+
+    // The same interleaving through the outbox: the late commit gets a later position.
+    let outbox = fixture.outbox().await;
+    let (mut slow, mut fast) = (db.begin().await.unwrap(), db.begin().await.unwrap());
+    outbox.write(&mut slow, &[Ping::event(1)]).await.unwrap();
+    outbox.write(&mut fast, &[Ping::event(2)]).await.unwrap();
+    fast.commit().await.unwrap();
+    let first = outbox.page(0, 10).await.unwrap();
+    assert_eq!(support::numbers(&first.items), [2]);
+    slow.commit().await.unwrap();
+    let second = outbox.page(first.next_after, 10).await.unwrap();
+    assert_eq!(support::numbers(&second.items), [1]);
+    assert!(second.at_end);
+}
+
+#[tokio::test]
+async fn a_rolled_back_change_leaves_no_event() {
+    let fixture = Fixture::new().await;
+    let outbox = fixture.outbox().await;
+    let mut tx = fixture.db().begin().await.unwrap();
+    outbox.write(&mut tx, &[Ping::event(1)]).await.unwrap();
+    tx.rollback().await.unwrap();
+    assert!(outbox.page(0, 10).await.unwrap().items.is_empty());
+}
+
+/// Many writers, each holding its transaction for a different while, and a reader that follows positions all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reader_that_follows_positions_sees_every_commit_once_and_in_order() {
+    const WRITERS: i64 = 12;
+    const EACH: i64 = 25;
+    let fixture = Fixture::new().await;
+    let outbox = fixture.outbox().await;
+    let db = fixture.db();
+    let mut writers = Vec::new();
+    for writer in 0..WRITERS {
+        let (db, outbox) = (db.clone(), outbox.clone());
+        writers.push(tokio::spawn(async move {
+            for n in 0..EACH {
+                let mut tx = db.begin().await.unwrap();
+                outbox.write(&mut tx, &[Ping::of(writer, n)]).await.unwrap();
+                // Statements of different length inside the transaction mix up the order of commits.
+                let pause = f64::from(u8::try_from((writer * 7 + n * 3) % 5).unwrap()) / 1_000.0;
+                sqlx::query("SELECT pg_sleep($1)")
+                    .bind(pause)
+                    .execute(&mut tx)
+                    .await
+                    .unwrap();
+                tx.commit().await.unwrap();
+            }
+        }));
+    }
+    let (mut after, mut seen, mut last_of) = (0, BTreeSet::new(), [-1; WRITERS as usize]);
+    while seen.len() < usize::try_from(WRITERS * EACH).unwrap() {
+        let page = outbox.page(after, 7).await.unwrap();
+        for item in &page.items {
+            assert!(item.position > after, "positions grow");
+            after = item.position;
+            let ping: Ping = item.event.data().unwrap();
+            assert!(seen.insert((ping.writer, ping.number)), "seen twice");
+            let last = &mut last_of[usize::try_from(ping.writer).unwrap()];
+            assert_eq!(ping.number, *last + 1, "order holds per aggregate");
+            *last = ping.number;
+        }
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert!(outbox.page(after, 10).await.unwrap().items.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_relays_publish_every_event_once_and_in_order() {
+    let fixture = Fixture::new().await;
+    let outbox = fixture.outbox().await;
+    let bus: Arc<dyn Bus> = fixture.bus().await;
+    let events: Vec<_> = (0..2_500).map(Ping::event).collect();
+    let mut tx = fixture.db().begin().await.unwrap();
+    outbox.write_bulk(&mut tx, &events).await.unwrap();
+    tx.commit().await.unwrap();
+    let drain = |outbox: emporium_event_bus::Outbox, bus: Arc<dyn Bus>| async move {
+        while outbox.relay_step(bus.as_ref()).await.unwrap() > 0 {}
+    };
+    tokio::join!(
+        drain(outbox.clone(), bus.clone()),
+        drain(outbox.clone(), bus.clone())
+    );
+    assert_eq!(fixture.bus_numbers().await, (0..2_500).collect::<Vec<_>>());
+    // A relay that crashed after publishing and before noting it publishes again; the bus drops the repetition.
+    sqlx::query("UPDATE users_outbox_head SET published = 100")
+        .execute(&fixture.db())
+        .await
+        .unwrap();
+    drain(outbox.clone(), bus.clone()).await;
+    assert_eq!(fixture.bus_numbers().await.len(), 2_500);
+}
+
+#[tokio::test]
+async fn events_are_cloudevents_with_their_trace() {
+    let fixture = Fixture::new().await;
+    let outbox = fixture.outbox().await;
+    let trace = emporium_service_kit::trace::TraceContext::root();
+    let subject = Uuid::new_v4();
+    let event = trace
+        .scope(async {
+            emporium_event_bus::NewEvent::now(&Clock::System, subject, 7, &Ping { writer: 0, number: 1 })
+                .unwrap()
+        })
+        .await;
+    let mut tx = fixture.db().begin().await.unwrap();
+    outbox.write(&mut tx, &[event]).await.unwrap();
+    tx.commit().await.unwrap();
+    let page = outbox.page(0, 1).await.unwrap();
+    let json = serde_json::to_value(&page.items[0].event).unwrap();
+    assert_eq!(json["specversion"], "1.0");
+    assert_eq!(json["source"], "/users");
+    assert_eq!(json["type"], "test.ping.v1");
+    assert_eq!(json["subject"], subject.to_string());
+    assert_eq!(json["aggregateversion"], 7);
+    assert_eq!(json["traceparent"], trace.to_string());
+    assert_eq!(json["data"]["number"], 1);
+    let row = sqlx::query("SELECT count(*) AS n FROM users_outbox")
+        .fetch_one(&fixture.db())
+        .await
+        .unwrap();
+    assert_eq!(row.get::<i64, _>("n"), 1, "the history keeps its rows");
+}
