@@ -91,7 +91,7 @@ pub(crate) fn unpacked(
     let cache = folder::resolve(&settings.cache).map_err(Error::cache(&settings.cache))?;
     let home = cache.join(format!("{}-{}", pinned.name(), &pinned.sha256[..8]));
     if let Some(user) = user {
-        user.check_reach("cache", &cache)?;
+        user.check_reach("cache", &cache, &cache)?;
     }
     if !home.is_dir() {
         create_folders(&cache, user).map_err(Error::cache(&cache))?;

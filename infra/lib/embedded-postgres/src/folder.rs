@@ -41,7 +41,7 @@ impl Folder {
         let user = ServerUser::choose(&root.join("data"))?;
         let above = root.parent().unwrap_or(&root);
         if let Some(user) = &user {
-            user.check_reach("data", above)?;
+            user.check_reach("data", &root, above)?;
         }
         refuse_foreign(&root)?;
         create_private(&root, user.as_ref()).map_err(Error::not_writable(&root))?;

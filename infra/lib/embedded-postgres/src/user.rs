@@ -34,19 +34,17 @@ impl ServerUser {
             .ok_or(Error::NoUnprivilegedUser)
     }
 
-    /// Fails when this user cannot pass one of the existing folders down to `folder`, itself included.
-    pub(crate) fn check_reach(&self, what: &'static str, folder: &Path) -> Result<()> {
-        let mut chain: Vec<&Path> = folder
-            .ancestors()
-            .filter(|dir| !dir.as_os_str().is_empty())
-            .collect();
+    /// Fails when this user cannot pass one of the existing folders down to `last`, itself included. The error
+    /// names `wanted`, the folder that the caller chose.
+    pub(crate) fn check_reach(&self, what: &'static str, wanted: &Path, last: &Path) -> Result<()> {
+        let mut chain: Vec<&Path> = last.ancestors().collect();
         chain.reverse();
         for dir in chain {
             let Ok(metadata) = fs::metadata(dir) else {
                 return Ok(());
             };
             if !self.can_enter(&metadata) {
-                let (folder, blocked) = (folder.to_path_buf(), dir.to_path_buf());
+                let (folder, blocked) = (wanted.to_path_buf(), dir.to_path_buf());
                 return Err(Error::NotReachable {
                     what,
                     folder,

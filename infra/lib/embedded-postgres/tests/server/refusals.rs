@@ -238,6 +238,10 @@ fn a_folder_below_a_closed_one_is_told_to_root() {
         text.contains(&format!("cannot enter {}", closed.display())),
         "{text}"
     );
+    assert!(
+        text.contains(&closed.join("a/pg").display().to_string()),
+        "{text}"
+    );
     assert!(!closed.join("a").exists(), "nothing was created");
 
     let mut settings = throw_away(&dir);
