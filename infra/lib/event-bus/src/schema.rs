@@ -1,36 +1,22 @@
 //! Committed event schemas: what a v1 promised stays; it only gains fields.
 
-use serde_json::{Map, Value};
+use emporium_service_kit::contract::schema_of;
+use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
 
 use crate::event::EventData;
 
 /// The JSON Schema (2020-12) document of an event's payload.
 pub fn document<E: EventData + ToSchema>() -> Value {
-    let mut parts: Vec<(String, RefOr<Schema>)> = Vec::new();
-    E::schemas(&mut parts);
-    let mut root = to_value(&E::schema());
+    let mut root = schema_of::<E>();
     if let Value::Object(map) = &mut root {
         map.insert(
             "$schema".into(),
             "https://json-schema.org/draft/2020-12/schema".into(),
         );
         map.insert("title".into(), E::TYPE.into());
-        let defs: Map<String, Value> = parts
-            .into_iter()
-            .map(|(name, part)| (name, to_value(&part)))
-            .collect();
-        if !defs.is_empty() {
-            map.insert("components".into(), serde_json::json!({ "schemas": defs }));
-        }
     }
     root
-}
-
-fn to_value(schema: &RefOr<Schema>) -> Value {
-    serde_json::to_value(schema).unwrap_or_default()
 }
 
 /// What `new` breaks of `old`: removed fields, changed types, fields that became optional. Empty when consumers of the

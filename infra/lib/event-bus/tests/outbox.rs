@@ -94,7 +94,7 @@ async fn a_reader_that_follows_positions_sees_every_commit_once_and_in_order() {
             }
         }));
     }
-    let (mut after, mut seen, mut last_of) = (0, BTreeSet::new(), [-1; WRITERS as usize]);
+    let (mut after, mut seen, mut last_of) = (0, BTreeSet::new(), vec![-1; 12]);
     while seen.len() < usize::try_from(WRITERS * EACH).unwrap() {
         let page = outbox.page(after, 7).await.unwrap();
         for item in &page.items {

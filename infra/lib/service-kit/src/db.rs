@@ -332,7 +332,9 @@ impl Watch {
 
     fn fail(&mut self, error: &sqlx::Error) {
         self.failed = true;
-        let code = error.as_database_error().and_then(|error| error.code());
+        let code = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code);
         self.span
             .record("error.type", code.as_deref().unwrap_or("connection"));
     }

@@ -23,7 +23,7 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let axum::Json(value) = axum::Json::<T>::from_request(request, state)
             .await
-            .map_err(json_problem)?;
+            .map_err(|rejection| json_problem(&rejection))?;
         validated(value).map(Self)
     }
 }
@@ -111,7 +111,7 @@ fn bad_key() -> Problem {
     )
 }
 
-fn json_problem(rejection: JsonRejection) -> Problem {
+fn json_problem(rejection: &JsonRejection) -> Problem {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => unsupported("application/json"),

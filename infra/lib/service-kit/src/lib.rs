@@ -13,6 +13,7 @@ pub mod bulk;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod contract;
 pub mod db;
 pub mod environment;
 pub mod extract;

@@ -126,7 +126,10 @@ pub fn app(environment: &Environment, service: Service) -> Router {
             "/health/ready",
             routing::get(move || readiness(ready.clone(), checks.clone())),
         )
-        .route("/metrics", routing::get(move || render_metrics(metrics.clone())))
+        .route(
+            "/metrics",
+            routing::get(move || async move { render_metrics(&metrics) }),
+        )
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(
             environment.callers.clone(),
@@ -235,7 +238,7 @@ impl Drop for InFlight {
     }
 }
 
-async fn render_metrics(edge: Edge) -> Response {
+fn render_metrics(edge: &Edge) -> Response {
     if let Some(db) = &edge.environment.db {
         db.record_pool();
     }
@@ -290,7 +293,7 @@ async fn supervise(
             Ok(Err(error)) => tracing::warn!(service, task, %error, "task failed; starting it again"),
             Err(error) => tracing::error!(service, task, %error, "task panicked; starting it again"),
         }
-        if started.elapsed() > Duration::from_secs(60) {
+        if started.elapsed() > Duration::from_mins(1) {
             pause = Duration::from_secs(1);
         }
         tokio::select! {
