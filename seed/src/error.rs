@@ -70,7 +70,9 @@ pub enum LoadError {
         seconds: u64,
     },
     /// The owner answered with an error status.
-    #[error("{owner} refused the {what} with status {status}: {detail}; repeating the command continues safely")]
+    #[error(
+        "{owner} refused the {what} with status {status}: {detail}; repeating the command continues safely"
+    )]
     Refused {
         /// Whose bulk interface it was.
         owner: Owner,

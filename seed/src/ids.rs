@@ -14,11 +14,7 @@ use uuid::{Builder, Uuid};
 /// file with the same thing gives too.
 pub fn derive(time: OffsetDateTime, namespace: &str, key: &[u8]) -> Uuid {
     let millis = time.unix_timestamp_nanos() / 1_000_000;
-    let digest = Sha256::new()
-        .chain_update(namespace.as_bytes())
-        .chain_update([0])
-        .chain_update(key)
-        .finalize();
+    let digest = digest(namespace, key);
     let mut random = [0_u8; 10];
     random.copy_from_slice(&digest[..10]);
     Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(0), &random).into_uuid()
@@ -26,12 +22,20 @@ pub fn derive(time: OffsetDateTime, namespace: &str, key: &[u8]) -> Uuid {
 
 /// 64 bits of a natural key, for choices that must not change from run to run (invented names, stock).
 pub fn stable_hash(namespace: &str, key: &[u8]) -> u64 {
-    let digest = Sha256::new()
+    let digest = digest(namespace, key);
+    digest[..8]
+        .iter()
+        .fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
+}
+
+/// The SHA-256 of the natural key; no namespace holds a zero byte, so that no two keys run into one.
+fn digest(namespace: &str, key: &[u8]) -> [u8; 32] {
+    Sha256::new()
         .chain_update(namespace.as_bytes())
         .chain_update([0])
         .chain_update(key)
-        .finalize();
-    digest[..8].iter().fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
+        .finalize()
+        .into()
 }
 
 #[cfg(test)]
@@ -49,6 +53,9 @@ mod tests {
         assert_ne!(id, derive(at, "order", b"s489434"));
         let (seconds, nanos) = id.get_timestamp().expect("version 7 has a time").to_unix();
         assert_eq!((seconds, nanos), (1_267_679_167, 891_000_000));
-        assert_eq!(derive(datetime!(1960-01-01 0:00 UTC), "a", b"b").get_version_num(), 7);
+        assert_eq!(
+            derive(datetime!(1960-01-01 0:00 UTC), "a", b"b").get_version_num(),
+            7
+        );
     }
 }

@@ -16,7 +16,10 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Opens `path`; whether it is gzip is seen from its first bytes, not from its name.
 pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, ImportError> {
-    let failed = |source| ImportError::Read { path: path.to_owned(), source };
+    let failed = |source| ImportError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let mut file = BufReader::with_capacity(BUFFER_BYTES, File::open(path).map_err(failed)?);
     let is_gzip = file.fill_buf().map_err(failed)?.starts_with(&GZIP_MAGIC);
     Ok(if is_gzip {
@@ -65,13 +68,18 @@ mod tests {
         let plain = folder.path().join("misnamed.gz");
         std::fs::write(&plain, "hello\n").expect("write");
         let packed = folder.path().join("misnamed.csv");
-        let mut encoder =
-            flate2::write::GzEncoder::new(File::create(&packed).expect("create"), flate2::Compression::fast());
+        let mut encoder = flate2::write::GzEncoder::new(
+            File::create(&packed).expect("create"),
+            flate2::Compression::fast(),
+        );
         encoder.write_all(b"hello\n").expect("pack");
         encoder.finish().expect("finish");
         for path in [plain, packed] {
             let mut text = String::new();
-            open(&path).expect("open").read_to_string(&mut text).expect("read");
+            open(&path)
+                .expect("open")
+                .read_to_string(&mut text)
+                .expect("read");
             assert_eq!(text, "hello\n");
         }
     }

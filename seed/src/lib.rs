@@ -26,6 +26,26 @@ pub use error::{ImportError, LoadError};
 pub use generator::{DEFAULT_SEED, DEMO_ACCOUNTS, DemoAccount, Generator, Scale};
 pub use icecat::Icecat;
 pub use loader::{
-    BulkTarget, LoadOutcome, Owner, Progress, ProgressEvent, Targets, load_generated, load_icecat, load_online_retail,
+    BulkTarget, LoadOutcome, Owner, Progress, ProgressEvent, Targets, load_generated, load_icecat,
+    load_online_retail,
 };
 pub use online_retail::OnlineRetail;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    /// One shop can hold all three sources, so a category's slug must mean the same in each.
+    #[test]
+    fn a_category_is_called_the_same_by_all_sources() {
+        use crate::generator::vocabulary::{CATEGORY_COUNT, category};
+        let generated = (0..CATEGORY_COUNT).map(|number| (category(number).slug, category(number).name));
+        let mut names = BTreeMap::new();
+        for (slug, name) in generated
+            .chain(crate::icecat::categories::all())
+            .chain(crate::online_retail::words::all())
+        {
+            assert_eq!(*names.entry(slug).or_insert(name), name, "{slug}");
+        }
+    }
+}

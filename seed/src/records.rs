@@ -56,7 +56,9 @@ impl Serialize for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -309,7 +311,10 @@ pub enum PaymentRecord {
 
 /// The value of `lines` and `charges` together, in minor units.
 pub fn total(lines: &[OrderLine], charges: &[OrderCharge]) -> i64 {
-    lines.iter().map(|line| line.quantity * line.unit_price).sum::<i64>()
+    lines
+        .iter()
+        .map(|line| line.quantity * line.unit_price)
+        .sum::<i64>()
         + charges.iter().map(|charge| charge.amount).sum::<i64>()
 }
 
@@ -321,18 +326,24 @@ impl OrderRecord {
         match self {
             Self::Order(order) => {
                 let amount = total(&order.lines, &order.charges);
-                (amount > 0).then(|| PaymentRecord::Charge {
+                (amount > 0).then_some(PaymentRecord::Charge {
                     saga_id: order.id,
                     order_id: order.id,
                     customer_id: order.customer_id,
-                    amount: Money { amount, currency: order.currency },
+                    amount: Money {
+                        amount,
+                        currency: order.currency,
+                    },
                     at: order.placed_at,
                 })
             }
             Self::Refund(refund) => (refund.amount > 0).then(|| PaymentRecord::Refund {
                 refund_id: refund.id,
                 order_id: refund.order_id,
-                amount: Money { amount: refund.amount, currency: refund.currency },
+                amount: Money {
+                    amount: refund.amount,
+                    currency: refund.currency,
+                },
                 at: refund.at,
                 reason: reason.to_owned(),
             }),

@@ -20,14 +20,19 @@ impl RejectFile {
     /// A reject file at `path`, in place of an older one.
     pub fn new(path: &Path) -> Result<Self, ImportError> {
         match std::fs::remove_file(path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(ImportError::Rejects { path: path.to_owned(), source })
-            }
-            _ => Ok(Self { path: path.to_owned(), writer: None, count: 0 }),
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(ImportError::Rejects {
+                path: path.to_owned(),
+                source,
+            }),
+            _ => Ok(Self {
+                path: path.to_owned(),
+                writer: None,
+                count: 0,
+            }),
         }
     }
 
-    /// The usual place: beside nothing else, `<file name>.rejected.csv` in the folder `folder`.
+    /// The usual place: `<file name>.rejected.csv` in `folder`.
     pub fn usual_path(file: &Path, folder: &Path) -> PathBuf {
         let mut name = file.file_name().unwrap_or_default().to_owned();
         name.push(".rejected.csv");
@@ -49,13 +54,18 @@ impl RejectFile {
     pub fn finish(&mut self) -> Result<(), ImportError> {
         let path = self.path.clone();
         match &mut self.writer {
-            Some(writer) => writer.flush().map_err(|source| ImportError::Rejects { path, source }),
+            Some(writer) => writer
+                .flush()
+                .map_err(|source| ImportError::Rejects { path, source }),
             None => Ok(()),
         }
     }
 
     fn write(&mut self, fields: &[&str; 3]) -> Result<(), ImportError> {
-        let failed = |source| ImportError::Rejects { path: self.path.clone(), source };
+        let failed = |source| ImportError::Rejects {
+            path: self.path.clone(),
+            source,
+        };
         if self.writer.is_none() {
             let file = File::create(&self.path).map_err(failed)?;
             let mut buffered = BufWriter::new(file);

@@ -40,7 +40,11 @@ impl Generator {
         let (first, last) = people::name(&mut rng);
         let demo = demo(index);
         let (email, name, password) = match demo {
-            Some(demo) => (demo.email.to_owned(), demo.name.to_owned(), Some(demo.password.to_owned())),
+            Some(demo) => (
+                demo.email.to_owned(),
+                demo.name.to_owned(),
+                Some(demo.password.to_owned()),
+            ),
             None => (self.email(index, first, last), format!("{first} {last}"), None),
         };
         let mut addresses = vec![first_address];
@@ -57,7 +61,11 @@ impl Generator {
             created_at: registered_at,
             preferences: std::collections::BTreeMap::new(),
             points: rng.random_range(0..50) * 10,
-            addresses: addresses.into_iter().zip(0_u8..).map(|(address, place)| own(address, id, registered_at, place)).collect(),
+            addresses: addresses
+                .into_iter()
+                .zip(0_u8..)
+                .map(|(address, place)| own(address, id, registered_at, place))
+                .collect(),
             password,
         }
     }
@@ -66,7 +74,11 @@ impl Generator {
     pub(super) fn customer(&self, index: u64) -> Customer {
         let mut rng = self.rng(Stream::Customer, index);
         let registered_at = registered_at(index, &mut rng);
-        Customer { id: self.customer_id(index, registered_at), address: people::address(&mut rng), registered_at }
+        Customer {
+            id: self.customer_id(index, registered_at),
+            address: people::address(&mut rng),
+            registered_at,
+        }
     }
 
     /// What the customer number `index` likes.
@@ -92,25 +104,46 @@ impl Generator {
     }
 
     fn email(&self, index: u64, first: &str, last: &str) -> String {
-        let word = |name: &str| name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_lowercase();
-        format!("{}.{}.{index}{}@customers.example", word(first), word(last), self.suffix)
+        let word = |name: &str| {
+            name.chars()
+                .filter(char::is_ascii_alphabetic)
+                .collect::<String>()
+                .to_lowercase()
+        };
+        format!(
+            "{}.{}.{index}{}@customers.example",
+            word(first),
+            word(last),
+            self.suffix
+        )
     }
 }
 
 /// The number of the category with this slug.
 pub(super) fn category_number(slug: &str) -> usize {
-    (0..CATEGORY_COUNT).find(|number| category(*number).slug == slug).unwrap_or(0)
+    (0..CATEGORY_COUNT)
+        .find(|number| category(*number).slug == slug)
+        .unwrap_or(0)
 }
 
 fn demo(index: u64) -> Option<&'static super::DemoAccount> {
-    usize::try_from(index).ok().and_then(|index| DEMO_ACCOUNTS.get(index))
+    usize::try_from(index)
+        .ok()
+        .and_then(|index| DEMO_ACCOUNTS.get(index))
 }
 
 /// Within the three years before the reference, most before the first order; demo accounts on the first day.
 fn registered_at(index: u64, rng: &mut impl Rng) -> OffsetDateTime {
     const SECONDS: i64 = (ORDER_DAYS + 365) * 86_400;
-    let age_seconds = rng.random_range(86_400..SECONDS).max(rng.random_range(86_400..SECONDS));
-    REFERENCE - Duration::seconds(if demo(index).is_some() { SECONDS } else { age_seconds })
+    let age_seconds = rng
+        .random_range(86_400..SECONDS)
+        .max(rng.random_range(86_400..SECONDS));
+    REFERENCE
+        - Duration::seconds(if demo(index).is_some() {
+            SECONDS
+        } else {
+            age_seconds
+        })
 }
 
 fn own(address: AddressSnapshot, customer: Uuid, at: OffsetDateTime, place: u8) -> AddressRecord {

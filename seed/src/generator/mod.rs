@@ -42,9 +42,21 @@ pub struct DemoAccount {
 
 /// The accounts of the sample data that can sign in, whatever the seed and the scale.
 pub const DEMO_ACCOUNTS: [DemoAccount; 3] = [
-    DemoAccount { email: "demo1@emporium.example", password: "emporium-demo-1", name: "Demo Donnelly" },
-    DemoAccount { email: "demo2@emporium.example", password: "emporium-demo-2", name: "Deepa Demonstra" },
-    DemoAccount { email: "demo3@emporium.example", password: "emporium-demo-3", name: "Dylan Demoson" },
+    DemoAccount {
+        email: "demo1@emporium.example",
+        password: "emporium-demo-1",
+        name: "Demo Donnelly",
+    },
+    DemoAccount {
+        email: "demo2@emporium.example",
+        password: "emporium-demo-2",
+        name: "Deepa Demonstra",
+    },
+    DemoAccount {
+        email: "demo3@emporium.example",
+        password: "emporium-demo-3",
+        name: "Dylan Demoson",
+    },
 ];
 
 /// How much sample data.
@@ -111,7 +123,10 @@ impl FromStr for Scale {
     type Err = UnknownScale;
 
     fn from_str(text: &str) -> Result<Self, UnknownScale> {
-        Self::ALL.into_iter().find(|scale| scale.name() == text).ok_or_else(|| UnknownScale(text.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|scale| scale.name() == text)
+            .ok_or_else(|| UnknownScale(text.to_owned()))
     }
 }
 
@@ -132,8 +147,8 @@ pub struct Generator {
     /// Distinguishes SKUs, e-mails and order numbers of other seeds; empty for [`DEFAULT_SEED`].
     suffix: String,
     calendar: Calendar,
-    /// Ranks of a category's products.
-    popularity: Zipf<f64>,
+    /// Ranks of a category's products; there is one, as every category has products in every scale.
+    popularity: Option<Zipf<f64>>,
     /// Sums of the categories' demand by month, for drawing one.
     demand: [[u32; CATEGORY_COUNT]; 12],
 }
@@ -143,15 +158,17 @@ impl Generator {
     pub fn new(scale: Scale, seed: u64, currency: Currency) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "at most 25,000")]
         let per_category = (scale.products() / CATEGORY_COUNT as u64) as f64;
-        #[expect(clippy::expect_used, reason = "fails only for sizes below 1 or a negative exponent")]
-        let popularity = Zipf::new(per_category, ZIPF_EXPONENT).expect("every scale has products in every category");
         Self {
             seed,
             scale,
             currency,
-            suffix: if seed == DEFAULT_SEED { String::new() } else { format!("-s{seed}") },
-            calendar: Calendar::new(),
-            popularity,
+            suffix: if seed == DEFAULT_SEED {
+                String::new()
+            } else {
+                format!("-s{seed}")
+            },
+            calendar: Calendar::of_two_years(),
+            popularity: Zipf::new(per_category, ZIPF_EXPONENT).ok(),
             demand: orders::demand_by_month(),
         }
     }
@@ -178,7 +195,8 @@ impl Generator {
 
     /// The payments of the orders and their refunds.
     pub fn payments(&self) -> impl Iterator<Item = PaymentRecord> + '_ {
-        self.orders().filter_map(|record| record.payment("Returned goods"))
+        self.orders()
+            .filter_map(|record| record.payment("Returned goods"))
     }
 
     /// The randomness of one thing.

@@ -18,7 +18,7 @@ const ORDERS_PER_DEMO_ACCOUNT: u64 = 4;
 /// Postage is free from this value on, in minor units.
 const FREE_POSTAGE_FROM: i64 = 4_000;
 /// How often a product is drawn anew to match the customer's taste.
-const TASTE_TRIES: u32 = 6;
+const TASTE_TRIES: u32 = 12;
 /// How often a customer is drawn anew: some buy a lot, and nobody before registering.
 const CUSTOMER_TRIES: u32 = 24;
 
@@ -98,10 +98,18 @@ impl Generator {
             _ => rng.random_range(5..=8),
         };
         let first = self.first_category(taste, at, rng);
-        let theme = if rng.random_ratio(3, 4) { taste.themes[0] } else { taste.themes[1] };
+        let theme = if rng.random_ratio(3, 4) {
+            taste.themes[0]
+        } else {
+            taste.themes[1]
+        };
         let mut lines: Vec<OrderLine> = Vec::with_capacity(count);
         for place in 0..count {
-            let category = if place == 0 || rng.random_ratio(2, 5) { first } else { companion(first, rng) };
+            let category = if place == 0 || rng.random_ratio(2, 5) {
+                first
+            } else {
+                companion(first, rng)
+            };
             let article = self.article(self.product_for(category, theme, taste, at, rng));
             if lines.iter().any(|line| line.product_id == article.id) {
                 continue;
@@ -122,21 +130,36 @@ impl Generator {
     fn first_category(&self, taste: &Taste, at: OffsetDateTime, rng: &mut ChaCha8Rng) -> usize {
         let demand = &self.demand[usize::from(u8::from(at.month()) - 1)];
         if rng.random_ratio(7, 10) {
-            weighted(taste.categories.map(|number| (number, demand[number])).into_iter(), rng)
+            weighted(
+                taste
+                    .categories
+                    .map(|number| (number, demand[number]))
+                    .into_iter(),
+                rng,
+            )
         } else {
             weighted(demand.iter().copied().enumerate(), rng)
         }
     }
 
     /// A popular product that was for sale at `at` and is to the customer's taste, if a few tries find one.
-    fn product_for(&self, category: usize, theme: usize, taste: &Taste, at: OffsetDateTime, rng: &mut ChaCha8Rng) -> Blueprint {
+    fn product_for(
+        &self,
+        category: usize,
+        theme: usize,
+        taste: &Taste,
+        at: OffsetDateTime,
+        rng: &mut ChaCha8Rng,
+    ) -> Blueprint {
         let mut rank = 0;
         for _ in 0..TASTE_TRIES {
             rank = self.draw_rank(rng);
             let candidate = self.blueprint(self.product_at_rank(category, rank));
             let favourite_brand = (taste.brand + category) % candidate.category.brands.len();
-            let fits = candidate.theme == theme || candidate.brand == favourite_brand;
-            if candidate.created_at < at && (fits || rng.random_ratio(1, 5)) {
+            let fits = candidate.theme == theme
+                || (candidate.brand == favourite_brand && rng.random_ratio(1, 2))
+                || rng.random_ratio(1, 20);
+            if candidate.created_at < at && fits {
                 return candidate;
             }
         }
@@ -151,8 +174,12 @@ impl Generator {
     }
 
     fn draw_rank(&self, rng: &mut ChaCha8Rng) -> u64 {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 25,000")]
-        let rank = self.popularity.sample(rng) as u64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and 25,000"
+        )]
+        let rank = self.popularity.map_or(1, |zipf| zipf.sample(rng) as u64);
         rank.saturating_sub(1).min(self.per_category() - 1)
     }
 }
@@ -190,12 +217,24 @@ fn quantity(price: i64, rng: &mut ChaCha8Rng) -> i64 {
 fn charges(goods: i64, country: &str, rng: &mut ChaCha8Rng) -> Vec<OrderCharge> {
     let mut charges = Vec::new();
     if country != "GB" {
-        charges.push(OrderCharge { kind: ChargeKind::Postage, name: "International delivery".to_owned(), amount: 995 });
+        charges.push(OrderCharge {
+            kind: ChargeKind::Postage,
+            name: "International delivery".to_owned(),
+            amount: 995,
+        });
     } else if goods < FREE_POSTAGE_FROM {
-        charges.push(OrderCharge { kind: ChargeKind::Postage, name: "Standard delivery".to_owned(), amount: 395 });
+        charges.push(OrderCharge {
+            kind: ChargeKind::Postage,
+            name: "Standard delivery".to_owned(),
+            amount: 395,
+        });
     }
     if rng.random_ratio(4, 100) {
-        charges.push(OrderCharge { kind: ChargeKind::Discount, name: "10% off voucher".to_owned(), amount: -(goods / 10) });
+        charges.push(OrderCharge {
+            kind: ChargeKind::Discount,
+            name: "10% off voucher".to_owned(),
+            amount: -(goods / 10),
+        });
     }
     charges
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::seasons::{ORDER_DAYS, REFERENCE};
 use super::text::{fill, title_case, with_article};
-use super::vocabulary::{CATEGORY_COUNT, Category, Fact, Noun, THEMES, THEME_COUNT, Values, category};
+use super::vocabulary::{CATEGORY_COUNT, Category, Fact, Noun, THEME_COUNT, THEMES, Values, category};
 use super::{Generator, Stream};
 use crate::ids;
 use crate::people;
@@ -79,7 +79,9 @@ impl Generator {
         let place = usize::try_from(index % CATEGORY_COUNT as u64).unwrap_or(0);
         let category = category(place);
         let noun = &category.nouns[rng.random_range(0..category.nouns.len())];
-        let brand = rng.random_range(0..category.brands.len()).min(rng.random_range(0..category.brands.len()));
+        let brand = rng
+            .random_range(0..category.brands.len())
+            .min(rng.random_range(0..category.brands.len()));
         let theme = rng.random_range(0..THEME_COUNT);
         let (from, to) = if rng.random_ratio(RECENT_PERCENT, 100) {
             (NEWEST_DAYS, ORDER_DAYS)
@@ -87,7 +89,15 @@ impl Generator {
             (ORDER_DAYS, OLDEST_DAYS)
         };
         let created_at = REFERENCE - Duration::seconds(rng.random_range(from * 86_400..to * 86_400));
-        Blueprint { index, category, theme, brand, created_at, noun, rng }
+        Blueprint {
+            index,
+            category,
+            theme,
+            brand,
+            created_at,
+            noun,
+            rng,
+        }
     }
 
     /// The article that an order line names.
@@ -108,8 +118,12 @@ impl Generator {
             category: category.slug.to_owned(),
             category_name: category.name.to_owned(),
             brand: Some(category.brands[draft.blueprint.brand].to_owned()),
-            price: Money { amount: draft.article.price, currency: self.currency },
-            stock: STOCK_MIN + draft.blueprint.rng.random_range(0..400) * draft.blueprint.rng.random_range(1..=3),
+            price: Money {
+                amount: draft.article.price,
+                currency: self.currency,
+            },
+            stock: STOCK_MIN
+                + draft.blueprint.rng.random_range(0..400) * draft.blueprint.rng.random_range(1..=3),
             popularity: 0,
             created_at: draft.blueprint.created_at,
             source: "seed".to_owned(),
@@ -122,31 +136,61 @@ impl Generator {
         let rng = &mut blueprint.rng;
         let ranges = category.style.ranges[blueprint.theme];
         let range = ranges[rng.random_range(0..ranges.len())];
-        let materials = if blueprint.noun.materials.is_empty() { category.materials } else { blueprint.noun.materials };
+        let materials = if blueprint.noun.materials.is_empty() {
+            category.materials
+        } else {
+            blueprint.noun.materials
+        };
         let material = materials[rng.random_range(0..materials.len())];
         let colour = category.colours.choose(rng).copied();
         let facts = category
             .facts
             .iter()
-            .map(|fact| (fact, draw(fact, rng)))
+            .map(|fact| (fact, draw(fact, blueprint.noun, rng)))
             .filter(|(fact, _)| !blueprint.noun.without.contains(&fact.key))
             .collect::<Vec<_>>();
-        let book = category.style.name.contains("{title}").then(|| book_title(range, rng));
+        let book = category
+            .style
+            .name
+            .contains("{title}")
+            .then(|| book_title(range, rng));
         let price = price(blueprint.noun, rng);
         let name = name(&blueprint, range, material, colour, &facts, book.as_ref());
         let article = Article {
-            id: ids::derive(blueprint.created_at, "seed/product", &self.key("product", blueprint.index)),
-            sku: format!("{}-{:06}{}", category.code, blueprint.index, self.suffix.to_uppercase()).into(),
+            id: ids::derive(
+                blueprint.created_at,
+                "seed/product",
+                &self.key("product", blueprint.index),
+            ),
+            sku: format!(
+                "{}-{:06}{}",
+                category.code,
+                blueprint.index,
+                self.suffix.to_uppercase()
+            )
+            .into(),
             name: name.into(),
             price,
         };
-        Draft { blueprint, article, range, material, colour, facts, book }
+        Draft {
+            blueprint,
+            article,
+            range,
+            material,
+            colour,
+            facts,
+            book,
+        }
     }
 }
 
-fn draw(fact: &Fact, rng: &mut ChaCha8Rng) -> AttributeValue {
+fn draw(fact: &Fact, noun: &Noun, rng: &mut ChaCha8Rng) -> AttributeValue {
     match fact.values {
-        Values::Number { min, max, step } => (min + step * rng.random_range(0..=(max - min) / step)).into(),
+        Values::Number { min, max, step } => {
+            let own = noun.sizes.iter().find(|(key, ..)| *key == fact.key);
+            let (min, max) = own.map_or((min, max), |(_, min, max)| (*min, *max));
+            (min + step * rng.random_range(0..=(max - min) / step)).into()
+        }
         Values::Choice(words) => words.choose(rng).copied().unwrap_or_default().into(),
         Values::Flag(percent) => rng.random_ratio(percent, 100).into(),
     }
@@ -169,12 +213,28 @@ fn price(noun: &Noun, rng: &mut ChaCha8Rng) -> i64 {
 /// A book's title and its author.
 fn book_title(range: &str, rng: &mut ChaCha8Rng) -> (String, String) {
     const PATTERNS: &[&str] = &[
-        "The {word} House", "A Year of {word}", "The Last {word}", "{word} and Other Stories", "Letters from the {word}",
-        "The {word} Keeper", "What the {word} Knew", "{word} Days", "The {word} Table", "Beyond the {word}",
-        "The Secret {word}", "{word} Songs", "Notes on {word}", "The Book of {word}", "A Small {word}",
+        "The {word} House",
+        "A Year of {word}",
+        "The Last {word}",
+        "{word} and Other Stories",
+        "Letters from the {word}",
+        "The {word} Keeper",
+        "What the {word} Knew",
+        "{word} Days",
+        "The {word} Table",
+        "Beyond the {word}",
+        "The Secret {word}",
+        "{word} Songs",
+        "Notes on {word}",
+        "The Book of {word}",
+        "A Small {word}",
     ];
     let mut title = String::new();
-    fill(PATTERNS.choose(rng).copied().unwrap_or_default(), &[("word", range)], &mut title);
+    fill(
+        PATTERNS.choose(rng).copied().unwrap_or_default(),
+        &[("word", range)],
+        &mut title,
+    );
     let (first, last) = people::name(rng);
     (title, format!("{first} {last}"))
 }
@@ -202,10 +262,21 @@ fn name(
     };
     let mut name = String::with_capacity(64);
     let (title, author) = book.map_or(("", ""), |(title, author)| (title, author));
-    let material = if book.is_some() { material.to_lowercase() } else { material };
+    let material = if book.is_some() {
+        material.to_lowercase()
+    } else {
+        material
+    };
     let brand = category.brands[blueprint.brand];
-    let values = [("brand", brand), ("range", range), ("Material", &material), ("material", &material), ("Noun", &noun),
-        ("title", title), ("author", author)];
+    let values = [
+        ("brand", brand),
+        ("range", range),
+        ("Material", &material),
+        ("material", &material),
+        ("Noun", &noun),
+        ("title", title),
+        ("author", author),
+    ];
     fill(category.style.name, &values, &mut name);
     if name.contains("  ") {
         name = name.replace("  ", " ");
@@ -247,8 +318,17 @@ fn describe(draft: &mut Draft) -> String {
     };
     let colour = draft.colour.unwrap_or_default();
     let (title, author) = draft.book.clone().unwrap_or_default();
-    let values = [("brand", category.brands[draft.blueprint.brand]), ("range", draft.range), ("noun", &noun), ("a noun", &a_noun),
-        ("material", draft.material), ("colour", colour), ("theme", &theme), ("title", &title), ("author", &author)];
+    let values = [
+        ("brand", category.brands[draft.blueprint.brand]),
+        ("range", draft.range),
+        ("noun", &noun),
+        ("a noun", &a_noun),
+        ("material", draft.material),
+        ("colour", colour),
+        ("theme", &theme),
+        ("title", &title),
+        ("author", &author),
+    ];
     let rng = &mut draft.blueprint.rng;
     let mut text = String::with_capacity(320);
     let mut say = |template: &str| {
@@ -258,13 +338,17 @@ fn describe(draft: &mut Draft) -> String {
         fill(template, &values, &mut text);
     };
     say(style.openers.choose(rng).copied().unwrap_or_default());
-    let told = draft.facts.iter().filter(|(_, value)| *value != AttributeValue::Flag(false)).collect::<Vec<_>>();
+    let told = draft
+        .facts
+        .iter()
+        .filter(|(_, value)| *value != AttributeValue::Flag(false))
+        .collect::<Vec<_>>();
     if let Some((fact, value)) = told.choose(rng) {
         let mut words = String::new();
         push_value(value, &mut words);
         say(&fact.sentence.replace("{}", &words));
     }
-    if rng.random_ratio(3, 4) {
+    if told.is_empty() || rng.random_ratio(3, 4) {
         say(category.uses.choose(rng).copied().unwrap_or_default());
     }
     if rng.random_ratio(2, 5) {
@@ -276,7 +360,10 @@ fn describe(draft: &mut Draft) -> String {
 fn attributes(draft: Draft) -> Attributes {
     let mut attributes = Attributes::new();
     let is_book = draft.book.is_some();
-    attributes.insert(if is_book { "binding" } else { "material" }.to_owned(), draft.material.into());
+    attributes.insert(
+        if is_book { "binding" } else { "material" }.to_owned(),
+        draft.material.into(),
+    );
     if let Some((_, author)) = draft.book {
         attributes.insert("author".to_owned(), author.into());
     }
@@ -286,6 +373,11 @@ fn attributes(draft: Draft) -> Attributes {
     if draft.blueprint.category.style.shows_theme {
         attributes.insert("collection".to_owned(), THEMES[draft.blueprint.theme].into());
     }
-    attributes.extend(draft.facts.into_iter().map(|(fact, value)| (fact.key.to_owned(), value)));
+    attributes.extend(
+        draft
+            .facts
+            .into_iter()
+            .map(|(fact, value)| (fact.key.to_owned(), value)),
+    );
     attributes
 }

@@ -17,8 +17,9 @@ const SHOP_BY_MONTH: [u64; 12] = [80, 78, 85, 88, 95, 90, 85, 82, 92, 105, 150, 
 const SHOP_BY_WEEKDAY: [u64; 7] = [105, 100, 98, 97, 92, 96, 112];
 
 /// Orders of an hour, relative to the others, midnight first.
-const SHOP_BY_HOUR: [u64; 24] =
-    [6, 3, 2, 1, 1, 2, 8, 22, 38, 48, 54, 58, 62, 58, 52, 50, 48, 50, 56, 70, 84, 80, 52, 20];
+const SHOP_BY_HOUR: [u64; 24] = [
+    6, 3, 2, 1, 1, 2, 8, 22, 38, 48, 54, 58, 62, 58, 52, 50, 48, 50, 56, 70, 84, 80, 52, 20,
+];
 
 /// When a category sells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub struct Calendar {
 
 impl Calendar {
     /// The calendar of [`ORDER_DAYS`] days.
-    pub fn new() -> Self {
+    pub fn of_two_years() -> Self {
         let mut cumulative = vec![0];
         let mut sum = 0;
         for day in 0..ORDER_DAYS {
@@ -82,7 +83,8 @@ impl Calendar {
     /// The time at the fraction `numerator / denominator` of all orders; it grows with the fraction.
     pub fn time_at(&self, numerator: u64, denominator: u64) -> OffsetDateTime {
         let total = self.cumulative.last().copied().unwrap_or(1);
-        let scaled = u128::from(total) * u128::from(numerator.min(denominator)) * 1_000_000 / u128::from(denominator.max(1));
+        let scaled = u128::from(total) * u128::from(numerator.min(denominator)) * 1_000_000
+            / u128::from(denominator.max(1));
         let position = u64::try_from(scaled / 1_000_000).unwrap_or(0).min(total - 1);
         let day = self.cumulative.partition_point(|before| *before <= position) - 1;
         let of_day = scaled - u128::from(self.cumulative[day]) * 1_000_000;
@@ -117,13 +119,21 @@ mod tests {
 
     #[test]
     fn order_times_grow_stay_in_the_two_years_and_peak_in_december() {
-        let calendar = Calendar::new();
+        let calendar = Calendar::of_two_years();
         let count = 20_000;
         let times: Vec<_> = (0..count).map(|order| calendar.time_at(order, count)).collect();
         assert!(times.is_sorted());
         assert!(times[0] >= start() && times[times.len() - 1] < REFERENCE);
-        let in_month = |month: u8| times.iter().filter(|time| u8::from(time.month()) == month).count();
+        let in_month = |month: u8| {
+            times
+                .iter()
+                .filter(|time| u8::from(time.month()) == month)
+                .count()
+        };
         assert!((1..=11).all(|month| in_month(month) < in_month(12)));
-        assert!(times.iter().filter(|time| time.hour() == 20).count() > times.iter().filter(|time| time.hour() == 3).count() * 10);
+        assert!(
+            times.iter().filter(|time| time.hour() == 20).count()
+                > times.iter().filter(|time| time.hour() == 3).count() * 10
+        );
     }
 }

@@ -1,7 +1,9 @@
 //! Putting words together.
 
 /// Words that stay small within a title.
-const SMALL_WORDS: &[&str] = &["a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"];
+const SMALL_WORDS: &[&str] = &[
+    "a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with",
+];
 
 /// `set of four mugs` → `Set of Four Mugs`; words that have capitals keep them.
 pub fn title_case(text: &str) -> String {
@@ -29,7 +31,10 @@ pub fn title_case(text: &str) -> String {
 
 /// `a` or `an` before `word`.
 pub fn with_article(word: &str) -> String {
-    let vowel = matches!(word.as_bytes().first(), Some(b'a' | b'e' | b'i' | b'o' | b'u' | b'A' | b'E' | b'I' | b'O'));
+    let vowel = matches!(
+        word.as_bytes().first(),
+        Some(b'a' | b'e' | b'i' | b'o' | b'u' | b'A' | b'E' | b'I' | b'O')
+    );
     format!("{} {word}", if vowel { "an" } else { "a" })
 }
 
@@ -43,13 +48,12 @@ pub fn fill(template: &str, values: &[(&str, &str)], into: &mut String) {
             rest = after;
             continue;
         };
-        match values.iter().find(|(key, _)| *key == name) {
-            Some((_, value)) => into.push_str(value),
-            None => {
-                into.push('{');
-                into.push_str(name);
-                into.push('}');
-            }
+        if let Some((_, value)) = values.iter().find(|(key, _)| *key == name) {
+            into.push_str(value);
+        } else {
+            into.push('{');
+            into.push_str(name);
+            into.push('}');
         }
         rest = tail;
     }
@@ -62,7 +66,10 @@ mod tests {
 
     #[test]
     fn titles_articles_and_templates() {
-        assert_eq!(title_case("set of four hard-anodised mugs"), "Set of Four Hard-Anodised Mugs");
+        assert_eq!(
+            title_case("set of four hard-anodised mugs"),
+            "Set of Four Hard-Anodised Mugs"
+        );
         assert_eq!(title_case("FSC cedar"), "FSC Cedar");
         assert_eq!(with_article("apron"), "an apron");
         assert_eq!(with_article("USB hub"), "a USB hub");

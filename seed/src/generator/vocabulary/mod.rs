@@ -1,4 +1,4 @@
-//! The words the generated products are made of: forty categories in eight departments.
+//! The words the generated products are made of: forty categories in ten departments.
 //!
 //! Everything here is data. To add a product kind, add a noun; to add a category, add a [`Category`] to its
 //! department and raise [`CATEGORY_COUNT`]. Changing anything changes the bytes, so the pinned digests in
@@ -6,6 +6,7 @@
 
 mod books;
 mod children;
+mod dining;
 mod electronics;
 mod fashion;
 mod gifts;
@@ -13,6 +14,7 @@ mod home;
 mod kitchen;
 mod outdoor;
 mod styles;
+mod textiles;
 
 pub use styles::{STYLES, Style};
 
@@ -25,13 +27,23 @@ pub const CATEGORY_COUNT: usize = 40;
 pub const THEME_COUNT: usize = 8;
 
 /// The themes, as the attribute `collection` and the storefront's words for them.
-pub const THEMES: [&str; THEME_COUNT] =
-    ["Coastal", "Woodland", "Botanical", "Heritage", "Nordic", "Midnight", "Harvest", "Meadow"];
+pub const THEMES: [&str; THEME_COUNT] = [
+    "Coastal",
+    "Woodland",
+    "Botanical",
+    "Heritage",
+    "Nordic",
+    "Midnight",
+    "Harvest",
+    "Meadow",
+];
 
 /// The shop's departments.
-pub const DEPARTMENTS: [&[Category]; 8] = [
+pub const DEPARTMENTS: [&[Category]; 10] = [
     kitchen::CATEGORIES,
+    dining::CATEGORIES,
     home::CATEGORIES,
+    textiles::CATEGORIES,
     gifts::CATEGORIES,
     electronics::CATEGORIES,
     outdoor::CATEGORIES,
@@ -92,12 +104,20 @@ pub struct Noun {
     pub materials: &'static [&'static str],
     /// Facts of the category that make no sense for it.
     pub without: &'static [&'static str],
+    /// The smallest and the largest value of the facts whose usual ones do not suit it.
+    pub sizes: &'static [(&'static str, i64, i64)],
 }
 
 impl Noun {
     /// Made of these instead of the category's materials.
     const fn of(mut self, materials: &'static [&'static str]) -> Self {
         self.materials = materials;
+        self
+    }
+
+    /// Narrows numbers of the category: key, smallest, largest.
+    const fn sized(mut self, sizes: &'static [(&'static str, i64, i64)]) -> Self {
+        self.sizes = sizes;
         self
     }
 
@@ -138,19 +158,40 @@ pub enum Values {
 }
 
 const fn noun(text: &'static str, min_pounds: u32, max_pounds: u32) -> Noun {
-    Noun { text, pounds: (min_pounds, max_pounds), materials: &[], without: &[] }
+    Noun {
+        text,
+        pounds: (min_pounds, max_pounds),
+        materials: &[],
+        without: &[],
+        sizes: &[],
+    }
 }
 
 const fn number(key: &'static str, (min, max, step): (i64, i64, i64), sentence: &'static str) -> Fact {
-    Fact { key, values: Values::Number { min, max, step }, sentence, in_name: None }
+    Fact {
+        key,
+        values: Values::Number { min, max, step },
+        sentence,
+        in_name: None,
+    }
 }
 
 const fn choice(key: &'static str, values: &'static [&'static str], sentence: &'static str) -> Fact {
-    Fact { key, values: Values::Choice(values), sentence, in_name: None }
+    Fact {
+        key,
+        values: Values::Choice(values),
+        sentence,
+        in_name: None,
+    }
 }
 
 const fn flag(key: &'static str, percent: u32, sentence: &'static str) -> Fact {
-    Fact { key, values: Values::Flag(percent), sentence, in_name: None }
+    Fact {
+        key,
+        values: Values::Flag(percent),
+        sentence,
+        in_name: None,
+    }
 }
 
 impl Fact {
@@ -172,21 +213,55 @@ mod tests {
 
     #[test]
     fn categories_are_complete_distinct_and_refer_to_each_other() {
-        assert_eq!(DEPARTMENTS.iter().map(|department| department.len()).sum::<usize>(), CATEGORY_COUNT);
+        assert_eq!(
+            DEPARTMENTS
+                .iter()
+                .map(|department| department.len())
+                .sum::<usize>(),
+            CATEGORY_COUNT
+        );
         let slugs: BTreeSet<_> = all().iter().map(|category| category.slug).collect();
         let codes: BTreeSet<_> = all().iter().map(|category| category.code).collect();
         assert_eq!((slugs.len(), codes.len()), (CATEGORY_COUNT, CATEGORY_COUNT));
         for category in all() {
-            assert!(category.brands.len() >= 4 && category.nouns.len() >= 4, "{}", category.slug);
-            assert!(category.uses.len() >= 3 && category.materials.len() >= 2, "{}", category.slug);
+            assert!(
+                category.brands.len() >= 4 && category.nouns.len() >= 4,
+                "{}",
+                category.slug
+            );
+            assert!(
+                category.uses.len() >= 3 && category.materials.len() >= 2,
+                "{}",
+                category.slug
+            );
             assert!(!category.goes_with.is_empty(), "{}", category.slug);
             for other in category.goes_with {
-                assert!(slugs.contains(other), "{} goes with the unknown {other}", category.slug);
+                assert!(
+                    slugs.contains(other),
+                    "{} goes with the unknown {other}",
+                    category.slug
+                );
             }
             for noun in category.nouns {
-                assert!(0 < noun.pounds.0 && noun.pounds.0 < noun.pounds.1, "{}", noun.text);
+                assert!(
+                    0 < noun.pounds.0 && noun.pounds.0 < noun.pounds.1,
+                    "{}",
+                    noun.text
+                );
+                for (key, min, max) in noun.sizes {
+                    let fact = category.facts.iter().find(|fact| fact.key == *key);
+                    assert!(
+                        fact.is_some_and(|fact| matches!(fact.values, Values::Number { .. })),
+                        "{key}"
+                    );
+                    assert!(0 < *min && min < max, "{key}");
+                }
                 for key in noun.without {
-                    assert!(category.facts.iter().any(|fact| fact.key == *key), "{} lacks {key}", noun.text);
+                    assert!(
+                        category.facts.iter().any(|fact| fact.key == *key),
+                        "{} lacks {key}",
+                        noun.text
+                    );
                 }
             }
         }
@@ -197,7 +272,11 @@ mod tests {
         for category in all() {
             let keys: BTreeSet<_> = category.facts.iter().map(|fact| fact.key).collect();
             assert_eq!(keys.len(), category.facts.len(), "{}", category.slug);
-            assert!(keys.is_disjoint(&BTreeSet::from(["colour", "material", "collection"])), "{}", category.slug);
+            assert!(
+                keys.is_disjoint(&BTreeSet::from(["colour", "material", "collection"])),
+                "{}",
+                category.slug
+            );
         }
     }
 }
