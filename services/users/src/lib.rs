@@ -1,21 +1,34 @@
 //! The users service: identity, profile, preferences, address book, loyalty points.
 
+pub mod config;
 mod error;
-mod events;
+pub mod events;
+mod input;
 mod model;
+mod passwords;
+mod preferences;
 mod routes;
 mod store;
 
 use emporium_event_bus::Outbox;
+use emporium_service_kit::config::from_env;
 use emporium_service_kit::{Environment, Service, StartError};
 use sqlx::migrate::Migrator;
 
+use crate::config::Config;
+use crate::passwords::Passwords;
 use crate::routes::App;
+use crate::store::Store;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// Builds the service: migrations, routes, background tasks.
+/// Builds the service with its settings from the environment.
 pub async fn build(environment: &Environment) -> Result<Service, StartError> {
+    build_with(environment, &from_env()?).await
+}
+
+/// Builds the service: migrations, routes, background tasks.
+pub async fn build_with(environment: &Environment, config: &Config) -> Result<Service, StartError> {
     let db = environment.db()?;
     db.migrate(&MIGRATIONS, "users")
         .await
@@ -28,9 +41,8 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
         .await
         .map_err(emporium_event_bus::BusError::into_start_error)?;
     let app = App {
-        db,
-        outbox: outbox.clone(),
-        clock: environment.clock.clone(),
+        store: Store::new(db, outbox.clone(), environment.clock.clone()),
+        passwords: Passwords::new(config.hashes_max),
     };
     let stop = environment.shutdown.clone();
     Ok(Service::new(routes::api().with_state(app))

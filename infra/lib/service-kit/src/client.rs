@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::Method;
 use serde::Serialize;
@@ -345,6 +345,10 @@ impl Call<'_> {
             .await
             .map_err(|error| self.unavailable(describe(&error)))?;
         let status = answer.status();
+        let retry_after_s = answer
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
         let body = answer
             .bytes()
             .await
@@ -356,7 +360,10 @@ impl Call<'_> {
             _ if status.is_success() => Ok((status, body)),
             _ => Err(CallError::Problem {
                 callee: self.client.callee,
-                problem: Box::new(Problem::from_answer(status, &body)),
+                problem: Box::new(Problem {
+                    retry_after_s,
+                    ..Problem::from_answer(status, &body)
+                }),
             }),
         }
     }

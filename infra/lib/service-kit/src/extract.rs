@@ -2,8 +2,10 @@
 
 use axum::extract::rejection::{FormRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
 use garde::Validate;
 use serde::de::DeserializeOwned;
 
@@ -21,9 +23,25 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let axum::Json(value) = axum::Json::<T>::from_request(request, state)
-            .await
-            .map_err(|rejection| json_problem(&rejection))?;
+        if !is_json(request.headers()) {
+            return Err(unsupported("application/json"));
+        }
+        let bytes =
+            Bytes::from_request(request, state)
+                .await
+                .map_err(|rejection| match rejection.status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+                    _ => Problem::bad_request("bad-json", "The body could not be read."),
+                })?;
+        // serde would also read a struct from an array of its fields in order; nobody means that.
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(Problem::bad_request(
+                "bad-json",
+                "The body has to be a JSON object.",
+            ));
+        }
+        let axum::Json(value) = axum::Json::<T>::from_bytes(&bytes)
+            .map_err(|rejection: JsonRejection| Problem::bad_request("bad-json", rejection.body_text()))?;
         validated(value).map(Self)
     }
 }
@@ -111,12 +129,19 @@ fn bad_key() -> Problem {
     )
 }
 
-fn json_problem(rejection: &JsonRejection) -> Problem {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => unsupported("application/json"),
-        _ => Problem::bad_request("bad-json", rejection.body_text()),
-    }
+/// `application/json`, or a type with the suffix `+json`.
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let kind = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
 fn too_large() -> Problem {

@@ -1,0 +1,200 @@
+//! Random sequences of operations, compared with a plain in-memory model of what sessions are. The model is written from the
+//! contract, not from the adapters.
+
+use std::collections::BTreeMap;
+
+use emporium_service_kit::Clock;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use time::{Duration, OffsetDateTime};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use super::{LIFETIME, SLIDING, Store, marker, session};
+use crate::model::Session;
+use crate::store::{Begun, Marker};
+use crate::token::{self, Hash};
+
+const SEQUENCES: u32 = 500;
+
+/// Users and sessions are small numbers, so that operations meet.
+#[derive(Debug, Clone)]
+enum Operation {
+    TakeMarker,
+    Begin { user: u8 },
+    BeginWithOldMarker { user: u8 },
+    LookUp { session: u8 },
+    LookUpForged,
+    End { session: u8 },
+    EndAll { users: Vec<u8> },
+    Wait { seconds: i64 },
+    Reap,
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let seconds = prop_oneof![
+        4 => 1..200i64,
+        2 => Just(23 * 3_600),
+        1 => Just(24 * 3_600),
+        1 => Just(10 * 86_400)
+    ];
+    prop_oneof![
+        1 => Just(Operation::TakeMarker),
+        4 => (0..3u8).prop_map(|user| Operation::Begin { user }),
+        2 => (0..3u8).prop_map(|user| Operation::BeginWithOldMarker { user }),
+        8 => (0..6u8).prop_map(|session| Operation::LookUp { session }),
+        1 => Just(Operation::LookUpForged),
+        2 => (0..6u8).prop_map(|session| Operation::End { session }),
+        1 => proptest::collection::vec(0..3u8, 0..3).prop_map(|users| Operation::EndAll { users }),
+        4 => seconds.prop_map(|seconds| Operation::Wait { seconds }),
+        1 => Just(Operation::Reap),
+    ]
+}
+
+struct Model {
+    now: OffsetDateTime,
+    users: Vec<Uuid>,
+    /// In the order of beginning, for choosing one.
+    tokens: Vec<Hash>,
+    live: BTreeMap<Hash, Session>,
+    /// The marker taken last, and who was revoked since.
+    old: Option<(Marker, Vec<Uuid>)>,
+}
+
+impl Model {
+    fn new() -> Self {
+        Self {
+            now: Clock::System.now(),
+            users: (0..3).map(|_| Uuid::new_v4()).collect(),
+            tokens: Vec::new(),
+            live: BTreeMap::new(),
+            old: None,
+        }
+    }
+
+    fn user(&self, n: u8) -> Uuid {
+        self.users[usize::from(n)]
+    }
+
+    fn token(&self, n: u8) -> Option<Hash> {
+        self.tokens
+            .get(usize::from(n) % self.tokens.len().max(1))
+            .copied()
+    }
+
+    fn keep(&mut self, session: Session) {
+        self.tokens.push(session.token);
+        self.live.insert(session.token, session);
+    }
+
+    fn look_up(&mut self, token: Hash) -> Option<Session> {
+        let now = self.now;
+        self.live.retain(|_, session| session.expires_at > now);
+        let session = self.live.get_mut(&token)?;
+        let latest = session.began_at + LIFETIME;
+        let target = if now + SLIDING.ttl > latest {
+            latest
+        } else {
+            now + SLIDING.ttl
+        };
+        if target >= session.expires_at + Duration::minutes(1) {
+            session.expires_at = target;
+        }
+        Some(session.clone())
+    }
+
+    fn end_all(&mut self, users: &[Uuid]) -> u64 {
+        let now = self.now;
+        if let Some((_, revoked)) = &mut self.old {
+            revoked.extend(users);
+        }
+        self.live.retain(|_, session| session.expires_at > now);
+        let before = self.live.len();
+        self.live.retain(|_, session| !users.contains(&session.user_id));
+        u64::try_from(before - self.live.len()).unwrap()
+    }
+}
+
+/// Does one operation to both and compares what they give.
+async fn step(store: &Store, model: &mut Model, operation: &Operation) {
+    match operation {
+        Operation::TakeMarker => model.old = Some((marker(store, model.now).await, Vec::new())),
+        Operation::Begin { user } => {
+            let session = session(model.user(*user), model.now);
+            let marker = marker(store, model.now).await;
+            assert_eq!(store.begin(&session, marker).await.unwrap(), Begun::Yes);
+            model.keep(session);
+        }
+        Operation::BeginWithOldMarker { user } => {
+            let session = session(model.user(*user), model.now);
+            let Some((marker, revoked)) = &model.old else {
+                return;
+            };
+            let begun = store.begin(&session, *marker).await.unwrap();
+            if revoked.contains(&session.user_id) {
+                assert_eq!(begun, Begun::RevokedMeanwhile);
+            } else {
+                assert_eq!(begun, Begun::Yes);
+                model.keep(session);
+            }
+        }
+        Operation::LookUp { session } => {
+            let Some(token) = model.token(*session) else {
+                return;
+            };
+            let found = store.look_up(token, model.now, SLIDING).await.unwrap();
+            assert_eq!(found, model.look_up(token));
+        }
+        Operation::LookUpForged => {
+            let forged = token::generate().1;
+            assert_eq!(store.look_up(forged, model.now, SLIDING).await.unwrap(), None);
+        }
+        Operation::End { session } => {
+            let Some(token) = model.token(*session) else {
+                return;
+            };
+            store.end(token).await.unwrap();
+            model.live.remove(&token);
+        }
+        Operation::EndAll { users } => {
+            let users: Vec<Uuid> = users.iter().map(|n| model.user(*n)).collect();
+            let ended = store.end_all(&users).await.unwrap();
+            // Expired ones that still lie about may be counted.
+            assert!(ended >= model.end_all(&users));
+        }
+        Operation::Wait { seconds } => model.now += Duration::seconds(*seconds),
+        // Nobody may notice the reaper.
+        Operation::Reap => {
+            store.reap(model.now, 100).await.unwrap();
+        }
+    }
+}
+
+/// Checks many random sequences; a failing one is shrunk to its shortest form. `EMPORIUM_TEST_SEED` repeats a run.
+pub fn check(store: &Store) {
+    let config = Config {
+        cases: SEQUENCES,
+        rng_seed: RngSeed::Fixed(emporium_test_kit::seed()),
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let sequences = proptest::collection::vec(operation(), 1..30);
+    let outcome = tokio::task::block_in_place(|| {
+        TestRunner::new(config).run(&sequences, |operations| {
+            Handle::current().block_on(async {
+                let mut model = Model::new();
+                for operation in &operations {
+                    step(store, &mut model, operation).await;
+                }
+                for token in model.tokens.clone() {
+                    let found = store.look_up(token, model.now, SLIDING).await.unwrap();
+                    assert_eq!(found, model.look_up(token));
+                }
+            });
+            Ok(())
+        })
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}

@@ -1,0 +1,284 @@
+//! Sessions in PostgreSQL: a row a session, found by the primary key. Logged tables: unlogged ones are emptied after a crash
+//! of PostgreSQL, which would log everybody out and forget who may not log in.
+
+use async_trait::async_trait;
+use emporium_service_kit::{Db, StoreError};
+use sqlx::FromRow;
+use sqlx::migrate::{MigrateError, Migrator};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Admission, Attempt, Begun, Marker, PENDING_MAX, SessionStore};
+use crate::config::{Sliding, Throttle};
+use crate::model::{Role, Session, slid};
+use crate::token::Hash;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// The PostgreSQL adapter.
+pub struct PostgresSessions {
+    db: Db,
+}
+
+#[derive(FromRow)]
+struct Row {
+    user_id: Uuid,
+    role: Role,
+    began_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+    ends_at: OffsetDateTime,
+}
+
+/// The row's lock makes check and note one step. `$3`: failures count from here; `$4`: pending attempts count from here.
+const ADMIT: &str = "
+    INSERT INTO sessions_attempt AS a (email_hash, failed_at, pending_at, expires_at)
+    VALUES ($1, '{}', ARRAY[$2::timestamptz], $5)
+    ON CONFLICT (email_hash) DO UPDATE SET
+        failed_at = ARRAY(SELECT at FROM unnest(a.failed_at) AS at WHERE at > $3 ORDER BY at),
+        pending_at = ARRAY(SELECT at FROM unnest(a.pending_at) AS at WHERE at > $4 ORDER BY at) || $2::timestamptz,
+        expires_at = greatest(a.expires_at, excluded.expires_at)
+    WHERE (SELECT count(*) FROM unnest(a.failed_at) AS at WHERE at > $3)
+        + (SELECT count(*) FROM unnest(a.pending_at) AS at WHERE at > $4) < $6
+    RETURNING (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM sessions_revocation)";
+
+/// Takes one pending attempt of that time out, not all of them.
+const SETTLE: &str = "
+    UPDATE sessions_attempt SET
+        pending_at = coalesce(
+            pending_at[: array_position(pending_at, $2) - 1] || pending_at[array_position(pending_at, $2) + 1 :],
+            pending_at),
+        failed_at = CASE WHEN $3 THEN failed_at || $4 ELSE failed_at END,
+        expires_at = greatest(expires_at, $5)
+    WHERE email_hash = $1";
+
+/// Logins and revocations of one user queue on the account's row, which is read in its newest version under its lock. A
+/// login that comes first has committed its session before the revocation deletes; one that comes second sees the
+/// revocation's number.
+const BEGIN: &str = "
+    WITH account AS (
+        INSERT INTO sessions_account AS a (user_id) VALUES ($2)
+        ON CONFLICT (user_id) DO UPDATE SET revocation = a.revocation
+        RETURNING revocation
+    )
+    INSERT INTO sessions_session (token_hash, user_id, role, began_at, expires_at, ends_at)
+    SELECT $1, $2, $3, $4, $5, $6 FROM account WHERE revocation <= $7";
+
+/// In the order of ids, so that two of them cannot wait for each other.
+const NUMBER_REVOCATIONS: &str = "
+    INSERT INTO sessions_account AS a (user_id, revocation)
+    SELECT user_id, nextval('sessions_revocation')
+    FROM (SELECT DISTINCT unnest($1::uuid[]) AS user_id ORDER BY user_id) AS users
+    ON CONFLICT (user_id) DO UPDATE SET revocation = greatest(a.revocation, excluded.revocation)";
+
+/// Whole hours that have passed, so that the index gives only rows to remove. The rows are locked and therefore stay where
+/// they are, so their addresses (`ctid`) name them safely, and the deletion needs no join whose plan could become a scan.
+const REAP_SESSIONS: &str = "
+    DELETE FROM sessions_session WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM sessions_session WHERE expires_hour < date_trunc('hour', $1 AT TIME ZONE 'UTC')
+        ORDER BY expires_hour LIMIT $2 FOR UPDATE SKIP LOCKED))";
+
+const REAP_ATTEMPTS: &str = "
+    DELETE FROM sessions_attempt WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM sessions_attempt WHERE expires_at <= $1
+        ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))";
+
+impl PostgresSessions {
+    /// Brings the tables up to date.
+    pub async fn open(db: Db) -> Result<Self, MigrateError> {
+        db.migrate(&MIGRATIONS, "sessions").await?;
+        Ok(Self { db })
+    }
+
+    /// Why an attempt was not admitted.
+    async fn refusal(
+        &self,
+        email: Hash,
+        now: OffsetDateTime,
+        throttle: &Throttle,
+    ) -> Result<Admission, StoreError> {
+        let failed_at: Option<Vec<OffsetDateTime>> =
+            sqlx::query_scalar("SELECT failed_at FROM sessions_attempt WHERE email_hash = $1")
+                .bind(email.0)
+                .fetch_optional(&self.db)
+                .await?;
+        let mut counting = failed_at.unwrap_or_default();
+        counting.retain(|at| *at > now - throttle.window);
+        counting.sort();
+        // The next attempt may be made when less than the maximum count, so when this one does no more.
+        let deciding = counting.iter().rev().nth(usize::from(throttle.failures_max) - 1);
+        Ok(deciding.map_or(Admission::Busy, |at| Admission::Refused {
+            until: *at + throttle.window,
+        }))
+    }
+}
+
+#[async_trait]
+impl SessionStore for PostgresSessions {
+    async fn admit(
+        &self,
+        email: Hash,
+        now: OffsetDateTime,
+        throttle: &Throttle,
+    ) -> Result<Admission, StoreError> {
+        let marker: Option<i64> = sqlx::query_scalar(ADMIT)
+            .bind(email.0)
+            .bind(now)
+            .bind(now - throttle.window)
+            .bind(now - PENDING_MAX)
+            .bind(now + PENDING_MAX)
+            .bind(i64::from(throttle.failures_max))
+            .fetch_optional(&self.db)
+            .await?;
+        match marker {
+            Some(marker) => Ok(Admission::Granted(Attempt {
+                at: now,
+                marker: Marker(marker),
+            })),
+            None => self.refusal(email, now, throttle).await,
+        }
+    }
+
+    async fn settle(
+        &self,
+        email: Hash,
+        attempt: Attempt,
+        failed: bool,
+        now: OffsetDateTime,
+        throttle: &Throttle,
+    ) -> Result<(), StoreError> {
+        let kept_until = if failed { now + throttle.window } else { now };
+        sqlx::query(SETTLE)
+            .bind(email.0)
+            .bind(attempt.at)
+            .bind(failed)
+            .bind(now)
+            .bind(kept_until)
+            .execute(&self.db)
+            .await?;
+        Ok(())
+    }
+
+    async fn begin(&self, session: &Session, marker: Marker) -> Result<Begun, StoreError> {
+        let done = sqlx::query(BEGIN)
+            .bind(session.token.0)
+            .bind(session.user_id)
+            .bind(session.role)
+            .bind(session.began_at)
+            .bind(session.expires_at)
+            .bind(session.ends_at)
+            .bind(marker.0)
+            .execute(&self.db)
+            .await?;
+        Ok(match done.rows_affected() {
+            0 => Begun::RevokedMeanwhile,
+            _ => Begun::Yes,
+        })
+    }
+
+    async fn look_up(
+        &self,
+        token: Hash,
+        now: OffsetDateTime,
+        sliding: Sliding,
+    ) -> Result<Option<Session>, StoreError> {
+        let found: Option<Row> = sqlx::query_as(
+            "SELECT user_id, role, began_at, expires_at, ends_at FROM sessions_session
+             WHERE token_hash = $1 AND expires_at > $2",
+        )
+        .bind(token.0)
+        .bind(now)
+        .fetch_optional(&self.db)
+        .await?;
+        let Some(row) = found else { return Ok(None) };
+        let mut session = row.session(token);
+        if let Some(target) = slid(session.expires_at, session.ends_at, now, sliding) {
+            // No row when it was ended since the reading above: then there is no session any more.
+            let moved: Option<OffsetDateTime> = sqlx::query_scalar(
+                "UPDATE sessions_session SET expires_at = greatest(expires_at, $3)
+                 WHERE token_hash = $1 AND expires_at > $2 RETURNING expires_at",
+            )
+            .bind(token.0)
+            .bind(now)
+            .bind(target)
+            .fetch_optional(&self.db)
+            .await?;
+            let Some(expires_at) = moved else { return Ok(None) };
+            session.expires_at = expires_at;
+        }
+        Ok(Some(session))
+    }
+
+    async fn end(&self, token: Hash) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM sessions_session WHERE token_hash = $1")
+            .bind(token.0)
+            .execute(&self.db)
+            .await?;
+        Ok(())
+    }
+
+    async fn end_all(&self, user_ids: &[Uuid]) -> Result<u64, StoreError> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(NUMBER_REVOCATIONS)
+            .bind(user_ids)
+            .execute(&mut tx)
+            .await?;
+        // A statement of its own, whose snapshot is taken with the accounts' locks held.
+        let done = sqlx::query("DELETE FROM sessions_session WHERE user_id = ANY ($1)")
+            .bind(user_ids)
+            .execute(&mut tx)
+            .await?;
+        tx.commit().await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn reap(&self, now: OffsetDateTime, max: u32) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        for statement in [REAP_SESSIONS, REAP_ATTEMPTS] {
+            let done = sqlx::query(statement)
+                .bind(now)
+                .bind(i64::from(max))
+                .execute(&self.db)
+                .await?;
+            removed += done.rows_affected();
+        }
+        Ok(removed)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.db.ping().await?)
+    }
+}
+
+impl Row {
+    fn session(self, token: Hash) -> Session {
+        Session {
+            token,
+            user_id: self.user_id,
+            role: self.role,
+            began_at: self.began_at,
+            expires_at: self.expires_at,
+            ends_at: self.ends_at,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use emporium_service_kit::config::database_options;
+    use emporium_service_kit::metrics::Metrics;
+    use emporium_service_kit::{Db, ServiceName};
+    use emporium_test_kit::TestPostgres;
+
+    use super::PostgresSessions;
+    use crate::store::SessionStore;
+
+    /// A store on a database of its own.
+    pub async fn fresh() -> Arc<dyn SessionStore> {
+        let database = TestPostgres::get().await.empty_database().await;
+        let options = database_options(&database.url).unwrap();
+        let db = Db::connect(options, 16, Metrics::new(ServiceName::Sessions));
+        Arc::new(PostgresSessions::open(db).await.unwrap())
+    }
+}
