@@ -1,8 +1,62 @@
-//! The gateway service.
+//! The gateway: the public JSON API and the storefront, composed from the other services. It owns no data.
+//!
+//! - `clients`: typed clients of the services, used by API and pages alike.
+//! - `identity`: who is asking (session or anonymous cart), signing in.
+//! - `cart`: the asker's cart: which one, merged at sign-in, checked against the catalog.
+//! - `compose`: answers that need several services; what is missing is named instead of hidden.
+//! - `api`: the routes under `/api`, by resource; `docs`: the page to browse them.
+//! - `security`: headers of every answer, protection against requests from other sites.
 
+mod api;
+mod app;
+mod cart;
+mod clients;
+mod compose;
+mod config;
+mod cookies;
+mod docs;
+mod error;
+mod identity;
+mod security;
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use emporium_service_kit::config::from_env;
 use emporium_service_kit::{Environment, Service, StartError};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
 
-/// Builds the service.
-pub async fn build(_environment: &Environment) -> Result<Service, StartError> {
-    Ok(Service::new(utoipa_axum::router::OpenApiRouter::new()))
+use crate::app::App;
+
+pub use clients::reads;
+pub use config::Config;
+
+/// The largest request body, in bytes: nothing that a customer or an administrator sends comes near.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Answers of fewer bytes are not worth compressing.
+const COMPRESSED_BYTES_MIN: u64 = 1024;
+
+/// Builds the service with settings from environment variables.
+#[allow(clippy::unused_async)] // every service is built by an async function
+pub async fn build(environment: &Environment) -> Result<Service, StartError> {
+    build_with(environment, from_env()?)
+}
+
+/// Builds the service with these settings.
+pub fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
+    let app = App::new(environment, config)?;
+    let router = docs::serve(api::routes().with_state(app.clone()))
+        .layer(
+            CompressionLayer::new()
+                .quality(CompressionLevel::Fastest)
+                .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_BYTES_MIN))),
+        )
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            security::refuse_other_sites,
+        ))
+        .layer(middleware::from_fn_with_state(app, security::headers));
+    Ok(Service::new(router))
 }

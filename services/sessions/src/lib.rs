@@ -17,6 +17,7 @@ use emporium_service_kit::{Environment, Service, ServiceName, StartError};
 
 pub use crate::config::Config;
 use crate::events::Revoker;
+pub use crate::login::reads;
 use crate::routes::App;
 
 /// The consumer group on the event bus.

@@ -9,9 +9,12 @@
 
 use std::time::Duration;
 
+use emporium_service_kit::ServiceName;
 use emporium_service_kit::client::CallError;
+use emporium_service_kit::contract::Read;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -34,11 +37,20 @@ struct Credentials<'a> {
 }
 
 /// What this service reads of the users service's answer.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct Verified {
     user_id: Uuid,
     role: Role,
     active: bool,
+}
+
+/// Every call that the service makes, and what it reads of the answer.
+pub fn reads() -> Vec<Read> {
+    vec![Read::of::<Verified>(
+        ServiceName::Users,
+        "post",
+        "/credentials/verify",
+    )]
 }
 
 /// Begins a session for whoever has these credentials.

@@ -1,0 +1,59 @@
+//! `/api/admin/dead-letters/{service}`: events that a consumer could not apply.
+
+use axum::Json;
+use axum::extract::State;
+use emporium_service_kit::extract::{Path, Query};
+use emporium_service_kit::page::encode_cursor;
+use emporium_service_kit::problem::ProblemDocument;
+use emporium_service_kit::{Api, Page, PageQuery};
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::clients::dead_letters::{Consumer, DeadLetter};
+use crate::error::Error;
+use crate::identity::Administrator;
+
+pub fn routes() -> Api<App> {
+    Api::default()
+        .public(routes!(admin_list_dead_letters))
+        .public(routes!(admin_replay_dead_letter))
+}
+
+/// What a consumer could not apply, oldest first.
+#[utoipa::path(get, path = "/api/admin/dead-letters/{service}", tag = "administration",
+    security(("bearer" = []), ("cookie" = [])), params(("service" = Consumer, Path), PageQuery), responses(
+    (status = 200, body = Page<DeadLetter>),
+    (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
+    (status = 403, body = ProblemDocument, description = "`administrators-only`"),
+    (status = 404, body = ProblemDocument, description = "`not-found`: not a consumer")))]
+async fn admin_list_dead_letters(
+    State(app): State<App>,
+    _: Administrator,
+    Path(service): Path<Consumer>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<DeadLetter>>, Error> {
+    let after: i64 = query.position()?.unwrap_or(0).max(0);
+    let limit = query.limit();
+    let items = app.clients.dead_letters.list(service, after, limit).await?;
+    // A full page may be the last one; the next is empty then.
+    let full = items.len() >= limit as usize;
+    let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&last.id));
+    Ok(Json(Page { items, next_cursor }))
+}
+
+/// Applies one again.
+#[utoipa::path(post, path = "/api/admin/dead-letters/{service}/{id}/replay", tag = "administration",
+    security(("bearer" = []), ("cookie" = [])),
+    params(("service" = Consumer, Path), ("id" = i64, Path)), responses(
+    (status = 200, body = DeadLetter),
+    (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
+    (status = 403, body = ProblemDocument, description = "`administrators-only`"),
+    (status = 404, body = ProblemDocument, description = "`not-found`"),
+    (status = 409, body = ProblemDocument, description = "`still-rejected`, with the reason")))]
+async fn admin_replay_dead_letter(
+    State(app): State<App>,
+    _: Administrator,
+    Path((service, id)): Path<(Consumer, i64)>,
+) -> Result<Json<DeadLetter>, Error> {
+    Ok(Json(app.clients.dead_letters.replay(service, id).await?))
+}

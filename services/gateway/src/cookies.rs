@@ -1,0 +1,53 @@
+//! The two cookies: `session` (the token) and `cart` (the anonymous cart's id). Scripts can read neither.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use uuid::Uuid;
+
+use crate::config::Config;
+
+/// Holds the session's token.
+pub const SESSION: &str = "session";
+/// Holds the id of the anonymous cart.
+pub const CART: &str = "cart";
+
+/// How long a browser keeps the token, in seconds: as long as a session can possibly live. When it really ends is up to
+/// the sessions service.
+const SESSION_AGE_S: u32 = 30 * 24 * 3600;
+/// How long a browser keeps the cart's id, in seconds: as long as an anonymous cart lives after the last change.
+const CART_AGE_S: u32 = 30 * 24 * 3600;
+
+/// The value of a cookie that the browser sent.
+pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// Keeps the session's token in the browser.
+pub fn keep_session(headers: &mut HeaderMap, config: &Config, token: &str) {
+    set(headers, config, SESSION, token, SESSION_AGE_S);
+}
+
+/// Keeps the anonymous cart's id in the browser.
+pub fn keep_cart(headers: &mut HeaderMap, config: &Config, id: Uuid) {
+    set(headers, config, CART, &id.to_string(), CART_AGE_S);
+}
+
+/// Makes the browser forget a cookie.
+pub fn forget(headers: &mut HeaderMap, config: &Config, name: &str) {
+    set(headers, config, name, "", 0);
+}
+
+fn set(headers: &mut HeaderMap, config: &Config, name: &str, value: &str, age_s: u32) {
+    let secure = if config.https() { "; Secure" } else { "" };
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age_s}{secure}");
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        headers.append(header::SET_COOKIE, value);
+    } else {
+        tracing::error!(name, "a cookie's value does not fit a header");
+    }
+}
