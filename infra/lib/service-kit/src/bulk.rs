@@ -11,6 +11,11 @@ use crate::Problem;
 
 /// The longest record, in bytes.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// A chunk ends when its lines come to this many bytes, whatever their number.
+pub const CHUNK_BYTES_MAX: usize = 8 << 20;
+/// How long a stream may pause.
+pub const STALL_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// How many rejections a summary lists; all are counted.
 pub const REJECTIONS_MAX: usize = 1_000;
 
@@ -82,10 +87,13 @@ impl<T: DeserializeOwned> Records<T> {
         summary: &mut BulkSummary,
     ) -> Result<Vec<(u64, T)>, Problem> {
         let mut records = Vec::with_capacity(records_max.min(8_192));
-        while records.len() < records_max {
+        let mut bytes = 0;
+        // An empty chunk means the end, so a chunk goes on until it has at least one record.
+        while records.len() < records_max && (bytes < CHUNK_BYTES_MAX || records.is_empty()) {
             let Some(line) = self.next_line().await? else {
                 break;
             };
+            bytes += line.len();
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
@@ -101,10 +109,13 @@ impl<T: DeserializeOwned> Records<T> {
     async fn next_line(&mut self) -> Result<Option<BytesMut>, Problem> {
         loop {
             if let Some(at) = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n') {
-                let line = self.buffer.split_to(self.scanned + at);
+                let mut line = self.buffer.split_to(self.scanned + at);
                 self.buffer.advance(1);
                 self.scanned = 0;
                 self.line += 1;
+                if self.line == 1 && line.starts_with(BYTE_ORDER_MARK) {
+                    line.advance(BYTE_ORDER_MARK.len());
+                }
                 return Ok(Some(line));
             }
             self.scanned = self.buffer.len();
@@ -120,7 +131,16 @@ impl<T: DeserializeOwned> Records<T> {
                 self.line += u64::from(!self.buffer.is_empty());
                 return Ok((!self.buffer.is_empty()).then(|| self.buffer.split()));
             }
-            match self.body.next().await {
+            let part = tokio::time::timeout(STALL_TIMEOUT, self.body.next())
+                .await
+                .map_err(|_| {
+                    Problem::new(
+                        axum::http::StatusCode::REQUEST_TIMEOUT,
+                        "stream-stalled",
+                        "The stream of records paused too long.",
+                    )
+                })?;
+            match part {
                 Some(Ok(bytes)) => self.buffer.extend_from_slice(&bytes),
                 Some(Err(_)) => {
                     return Err(Problem::bad_request(

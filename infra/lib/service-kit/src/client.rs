@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::Method;
 use serde::Serialize;
@@ -20,6 +20,7 @@ use breaker::Breaker;
 /// How long a call may take unless the caller says otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 const RETRIES_MAX: usize = 2;
 
 /// How every HTTP client of the project begins: loopback calls go to no proxy, follow no redirects and are repeated by
@@ -155,6 +156,8 @@ impl Client {
         let http = http_builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_max_idle_per_host(64)
+            // Shorter than a server keeps an idle connection, so that no call meets one that is just being closed.
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .tcp_nodelay(true)
             .user_agent(format!("emporium-{caller}"))
             .build();
@@ -301,41 +304,48 @@ impl Call<'_> {
             .with_jitter()
             .build();
         loop {
-            let result = self.attempt().await;
-            let Err(CallError::Unavailable { .. }) = &result else {
-                return result;
+            // Only a call that got no answer is repeated. A service that answers "not now" is not helped by more calls.
+            let error = match self.attempt().await {
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Answered(error)) => return Err(error),
+                Err(Failure::Silent(error)) => error,
             };
-            let Some(pause) = pauses.next() else { return result };
+            let Some(pause) = pauses.next() else {
+                return Err(error);
+            };
             tokio::time::sleep(pause).await;
         }
     }
 
-    async fn attempt(&self) -> Result<(StatusCode, bytes::Bytes), CallError> {
+    async fn attempt(&self) -> Result<(StatusCode, bytes::Bytes), Failure> {
         let client = self.client;
         if !client.breaker.admits() {
-            return Err(self.unavailable("the circuit breaker is open"));
+            return Err(Failure::Silent(self.unavailable("the circuit breaker is open")));
         }
         let started = Instant::now();
         let result = self.exchange().await;
         let outcome = match &result {
             Ok(_) => "ok",
-            Err(CallError::Problem { .. }) => "problem",
-            Err(_) => "unavailable",
+            Err(Failure::Answered(_)) => "problem",
+            Err(Failure::Silent(_)) => "unavailable",
         };
-        client.breaker.note(outcome != "unavailable");
+        // One busy address of a service that answers must not close the way to all its others.
+        client.breaker.note(!matches!(result, Err(Failure::Silent(_))));
         client
             .metrics
+            .0
             .client_calls
             .with_label_values(&[client.callee.as_str(), self.method.as_str(), outcome])
             .observe(started.elapsed().as_secs_f64());
         result
     }
 
-    async fn exchange(&self) -> Result<(StatusCode, bytes::Bytes), CallError> {
+    async fn exchange(&self) -> Result<(StatusCode, bytes::Bytes), Failure> {
+        let silent = |reason: &str| Failure::Silent(self.unavailable(reason));
         let request = self
             .request
             .try_clone()
-            .ok_or_else(|| self.unavailable("a streamed call cannot be sent here"))?;
+            .ok_or_else(|| silent("a streamed call cannot be sent here"))?;
         let context = TraceContext::current().map_or_else(TraceContext::root, TraceContext::child);
         let answer = request
             .bearer_auth(&self.client.token)
@@ -343,28 +353,30 @@ impl Call<'_> {
             .timeout(self.timeout)
             .send()
             .await
-            .map_err(|error| self.unavailable(describe(&error)))?;
+            .map_err(|error| silent(describe(&error)))?;
         let status = answer.status();
         let retry_after_s = answer
             .headers()
-            .get(header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = answer
-            .bytes()
-            .await
-            .map_err(|error| self.unavailable(describe(&error)))?;
+            .get("retry-after")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse().ok());
+        let body = answer.bytes().await.map_err(|error| silent(describe(&error)))?;
         match status {
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-                Err(self.unavailable(&format!("it answered {}", status.as_u16())))
-            }
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Err(
+                Failure::Answered(self.unavailable(&format!("it answered {}", status.as_u16()))),
+            ),
             _ if status.is_success() => Ok((status, body)),
-            _ => Err(CallError::Problem {
-                callee: self.client.callee,
-                problem: Box::new(Problem {
+            _ => {
+                let problem = Problem {
                     retry_after_s,
                     ..Problem::from_answer(status, &body)
-                }),
-            }),
+                };
+                let callee = self.client.callee;
+                Err(Failure::Answered(CallError::Problem {
+                    callee,
+                    problem: Box::new(problem),
+                }))
+            }
         }
     }
 
@@ -374,6 +386,12 @@ impl Call<'_> {
             reason: reason.to_owned(),
         }
     }
+}
+
+/// Why an attempt failed: did the service answer?
+enum Failure {
+    Answered(CallError),
+    Silent(CallError),
 }
 
 fn describe(error: &reqwest::Error) -> &'static str {

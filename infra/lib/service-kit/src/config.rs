@@ -14,6 +14,9 @@ use crate::metrics::Metrics;
 use crate::telemetry::{self, LogFormat};
 use crate::{Clock, Db, ServiceName, serve};
 
+/// Shorter texts are no secrets: everybody can compute the token of an empty one.
+const SECRET_LENGTH_MIN: usize = 32;
+
 /// Settings that every service has when it runs alone.
 #[derive(Debug, Clone, Parser)]
 pub struct Settings {
@@ -66,6 +69,12 @@ impl Settings {
             what: "a secret",
             remedy: "run `emporium keys` and set EMPORIUM_SERVICE_SECRET",
         })?;
+        if secret.len() < SECRET_LENGTH_MIN {
+            return Err(bad(
+                "EMPORIUM_SERVICE_SECRET",
+                &"too short to be a secret; run `emporium keys`",
+            ));
+        }
         Ok(Environment {
             service,
             db,
@@ -101,9 +110,27 @@ pub fn database_options(url: &str) -> Result<PgConnectOptions, StartError> {
 
 /// A service's own settings, from environment variables only.
 pub fn from_env<T: Parser>() -> Result<T, StartError> {
-    T::try_parse_from(["service"]).map_err(|error| StartError::BadSetting {
-        setting: "settings".to_owned(),
-        problem: error.to_string().lines().next().unwrap_or_default().to_owned(),
+    T::try_parse_from(["service"]).map_err(|error| {
+        // The settings have flags only inside clap; people set environment variables.
+        let text = error.to_string();
+        let flag = text
+            .split("--")
+            .nth(1)
+            .and_then(|rest| rest.split([' ', '\'', '=']).next())
+            .unwrap_or_default();
+        let variable = T::command()
+            .get_arguments()
+            .find(|argument| argument.get_long() == Some(flag))
+            .and_then(|argument| argument.get_env().map(|name| name.to_string_lossy().into_owned()));
+        StartError::BadSetting {
+            setting: variable.unwrap_or_else(|| "settings".to_owned()),
+            problem: text
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_owned(),
+        }
     })
 }
 
@@ -134,7 +161,9 @@ where
     F: AsyncFnOnce(&Environment) -> Result<Service, StartError>,
 {
     let settings = Settings::parse();
-    telemetry::init(&settings.log, settings.log_format);
+    if let Err(error) = telemetry::init(&settings.log, settings.log_format) {
+        return fail(&error);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),

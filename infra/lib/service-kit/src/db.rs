@@ -15,7 +15,7 @@ use sqlx::postgres::{
 };
 use sqlx::{Either, Execute, Executor, PgPool, Postgres, SqlSafeStr, SqlStr};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Operation};
 
 mod error;
 pub use error::StoreError;
@@ -26,6 +26,8 @@ const STORE: &str = "postgresql";
 pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a single statement of a request may run (bulk loads lift it for their own transaction).
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a transaction may wait for its next statement: a process that stands still must not hold its locks for ever.
+pub const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A service's pool of connections to its private database.
 #[derive(Clone)]
@@ -43,7 +45,8 @@ impl std::fmt::Debug for Db {
 impl Db {
     /// Connects lazily: a store that is away shows at the first statement, not here. `connections_max` bounds the pool.
     pub fn connect(options: PgConnectOptions, connections_max: u32, metrics: Metrics) -> Self {
-        let timeout = STATEMENT_TIMEOUT.as_millis().to_string();
+        let statement = STATEMENT_TIMEOUT.as_millis().to_string();
+        let idle_in_transaction = IDLE_IN_TRANSACTION_TIMEOUT.as_millis().to_string();
         let idle = Duration::from_mins(10);
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
@@ -51,23 +54,42 @@ impl Db {
             .idle_timeout(idle)
             // A broken connection shows at its next statement; a ping before each would double the round trips.
             .test_before_acquire(false)
-            .connect_lazy_with(options.options([("statement_timeout", timeout.as_str())]));
+            .connect_lazy_with(options.options([
+                ("statement_timeout", statement.as_str()),
+                (
+                    "idle_in_transaction_session_timeout",
+                    idle_in_transaction.as_str(),
+                ),
+            ]));
         Self { pool, metrics }
     }
 
-    /// Runs the migrations that are missing, under a lock, recording them in `<prefix>_migrations`.
+    /// Runs the migrations that are missing, under a lock, recording them in `<prefix>_migrations`. A migration may take
+    /// longer than a request's statement, and so may waiting for another instance that migrates.
     pub async fn migrate(&self, migrator: &Migrator, prefix: &str) -> Result<(), MigrateError> {
         let mut own = Migrator::with_migrations(migrator.migrations.to_vec());
         own.dangerous_set_table_name(format!("{prefix}_migrations"));
-        own.run(&self.pool).await
+        let mut connection = self.pool.acquire().await?;
+        connection.execute("SET statement_timeout = 0").await?;
+        let migrated = own.run(&mut *connection).await;
+        // Not back into the pool, where statements have a time limit.
+        connection.close().await?;
+        migrated
     }
 
     /// Begins a transaction.
+    ///
+    /// The round trip runs in a task of its own, which nobody can cancel: a future that is dropped between sending `BEGIN`
+    /// and reading its answer would give a connection with an open transaction back to the pool, and whoever got it next
+    /// would write into a transaction that nobody commits.
+    #[allow(clippy::disallowed_methods)] // the one place
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
         let started = Instant::now();
-        let inner = self.pool.begin().await;
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin().await }).await;
+        let inner = begun.unwrap_or(Err(sqlx::Error::WorkerCrashed));
         self.metrics
-            .store_call(STORE, "BEGIN", started.elapsed(), 0, inner.is_err());
+            .store_call(Operation::Begin, started.elapsed(), 0, inner.is_err());
         Ok(Tx {
             inner: inner?,
             metrics: self.metrics.clone(),
@@ -85,11 +107,8 @@ impl Db {
             i64::from(self.pool.size()),
             i64::try_from(self.pool.num_idle()).unwrap_or(0),
         );
-        self.metrics.pool.with_label_values(&[STORE, "idle"]).set(idle);
-        self.metrics
-            .pool
-            .with_label_values(&[STORE, "used"])
-            .set(size - idle);
+        self.metrics.0.pool.with_label_values(&["idle"]).set(idle);
+        self.metrics.0.pool.with_label_values(&["used"]).set(size - idle);
     }
 
     /// Fails when the store does not answer within the acquire timeout.
@@ -116,7 +135,7 @@ impl Tx {
         let started = Instant::now();
         let result = self.inner.commit().await;
         self.metrics
-            .store_call(STORE, "COMMIT", started.elapsed(), 0, result.is_err());
+            .store_call(Operation::Commit, started.elapsed(), 0, result.is_err());
         result
     }
 
@@ -135,7 +154,7 @@ impl Tx {
         }
         .await;
         self.metrics
-            .store_call(STORE, "COPY", started.elapsed(), 0, result.is_err());
+            .store_call(Operation::Copy, started.elapsed(), 0, result.is_err());
         result
     }
 }
@@ -267,7 +286,7 @@ fn observe<'q, E: 'q + Execute<'q, Postgres>>(mut query: E, metrics: &Metrics) -
         "store call",
         otel.kind = "client",
         db.system.name = STORE,
-        db.operation.name = operation,
+        db.operation.name = operation.as_str(),
         db.query.text = sql.as_str(),
         db.response.returned_rows = tracing::field::Empty,
         error.type = tracing::field::Empty,
@@ -292,25 +311,23 @@ fn observe<'q, E: 'q + Execute<'q, Postgres>>(mut query: E, metrics: &Metrics) -
 }
 
 /// The verb of a statement, from a closed list: a label must never have unbounded values.
-fn operation_of(sql: &str) -> &'static str {
-    const VERBS: [&str; 8] = [
-        "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "MERGE", "COPY", "TRUNCATE",
-    ];
+fn operation_of(sql: &str) -> Operation {
     let first = sql.trim_start();
-    VERBS
+    Operation::ALL
         .into_iter()
-        .find(|verb| {
+        .find(|operation| {
+            let verb = operation.as_str();
             first
                 .get(..verb.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(verb))
         })
-        .unwrap_or("OTHER")
+        .unwrap_or(Operation::Other)
 }
 
 /// Measures one statement from its making to its drop.
 struct Watch {
     metrics: Metrics,
-    operation: &'static str,
+    operation: Operation,
     started: Instant,
     rows: u64,
     failed: bool,
@@ -343,13 +360,8 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.span.record("db.response.returned_rows", self.rows);
-        self.metrics.store_call(
-            STORE,
-            self.operation,
-            self.started.elapsed(),
-            self.rows,
-            self.failed,
-        );
+        self.metrics
+            .store_call(self.operation, self.started.elapsed(), self.rows, self.failed);
     }
 }
 

@@ -125,8 +125,8 @@ pub enum StartError {
     },
 }
 
-type TaskMaker = Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
-type CheckMaker = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+pub(crate) type TaskMaker = Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
+pub(crate) type CheckMaker = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// A service that is built but does not run yet.
 pub struct Service {

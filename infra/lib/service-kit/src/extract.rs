@@ -112,9 +112,13 @@ where
 
 /// The `Idempotency-Key` header: 1 to 255 visible ASCII characters. Missing is 400, unreadable is 400.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        return Err(bad_key());
+    }
     let key = value.to_str().map_err(|_| bad_key())?;
     if key.is_empty() || key.len() > 255 || !key.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(bad_key());
@@ -125,7 +129,7 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 fn bad_key() -> Problem {
     Problem::bad_request(
         "bad-idempotency-key",
-        "Idempotency-Key must be 1 to 255 visible ASCII characters.",
+        "Idempotency-Key must be given once, as 1 to 255 visible ASCII characters.",
     )
 }
 

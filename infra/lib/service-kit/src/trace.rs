@@ -73,7 +73,8 @@ impl FromStr for TraceContext {
         ) else {
             return Err(BadTraceparent);
         };
-        if trace.len() != 32 || span.len() != 16 {
+        let lower_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if trace.len() != 32 || span.len() != 16 || !lower_hex(trace) || !lower_hex(span) {
             return Err(BadTraceparent);
         }
         let trace_id = u128::from_str_radix(trace, 16).map_err(|_| BadTraceparent)?;

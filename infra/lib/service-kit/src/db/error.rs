@@ -20,6 +20,9 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// A value that the store cannot keep, which validation should have found. Becomes 422.
+    #[error("the store cannot keep a value: {0}")]
+    Data(#[source] sqlx::Error),
     /// A fault in the statement or the data: ours to mend. Becomes 500.
     #[error("store call failed: {0}")]
     Failed(#[source] sqlx::Error),
@@ -40,16 +43,7 @@ impl From<sqlx::Error> for StoreError {
                         source: error,
                     };
                 }
-                // Classes of SQLSTATE: 08 connection, 53 resources, 57 operator intervention, 40 rollback.
-                match cause
-                    .code()
-                    .as_deref()
-                    .map(|code| code.get(..2).unwrap_or_default())
-                {
-                    Some("08" | "53" | "57") => Self::Unavailable(error),
-                    Some("40") => Self::Conflict(error),
-                    _ => Self::Failed(error),
-                }
+                Self::by_class(error)
             }
             _ => Self::Failed(error),
         }
@@ -57,6 +51,23 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl StoreError {
+    /// By the class of SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+    fn by_class(error: sqlx::Error) -> Self {
+        let code = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
+            .unwrap_or_default()
+            .into_owned();
+        match code.get(..2).unwrap_or_default() {
+            // Connection, transaction state (a read-only standby), authorisation and database (being changed),
+            // resources, object state (locks), operator, input and output, internal: the statement was not at fault.
+            "08" | "25" | "28" | "3D" | "53" | "55" | "57" | "58" | "XX" => Self::Unavailable(error),
+            "40" => Self::Conflict(error),
+            "22" => Self::Data(error),
+            _ => Self::Failed(error),
+        }
+    }
+
     /// The violated unique constraint, if that is what happened.
     pub fn unique(&self) -> Option<&str> {
         match self {
@@ -86,6 +97,10 @@ impl From<StoreError> for Problem {
             StoreError::Unique { ref constraint, .. } => {
                 tracing::error!(%constraint, "unexpected unique violation");
                 Self::conflict("exists", "There is one already.")
+            }
+            StoreError::Data(cause) => {
+                tracing::warn!(error = %cause, "validation let a value through that cannot be kept");
+                Self::unprocessable("invalid", "A value cannot be kept.")
             }
             StoreError::Failed(cause) => {
                 tracing::error!(error = %cause, "store call failed");

@@ -1,0 +1,104 @@
+//! The observed pool against a real PostgreSQL.
+#![allow(clippy::unwrap_used)]
+
+use std::task::Poll;
+
+use emporium_service_kit::config::database_options;
+use emporium_service_kit::metrics::Metrics;
+use emporium_service_kit::{Db, ServiceName};
+use emporium_test_kit::TestPostgres;
+
+async fn database(connections: u32) -> (Db, Db) {
+    let url = TestPostgres::get().await.empty_database().await.url;
+    let connect = |n| {
+        Db::connect(
+            database_options(&url).unwrap(),
+            n,
+            Metrics::new(ServiceName::Users),
+        )
+    };
+    let (db, other) = (connect(connections), connect(1));
+    sqlx::query("CREATE TABLE notes (n integer)")
+        .execute(&db)
+        .await
+        .unwrap();
+    (db, other)
+}
+
+async fn count(db: &Db) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM notes")
+        .fetch_one(db)
+        .await
+        .unwrap()
+}
+
+/// A request that goes away while its `BEGIN` is under way must not leave its connection in a transaction: the next
+/// writer would write into it, be told of success, and lose the row.
+#[tokio::test]
+async fn a_begin_that_nobody_waits_for_leaves_no_open_transaction() {
+    for polls in 1..=6 {
+        let (db, other) = database(1).await;
+        db.ping().await.unwrap();
+        {
+            let begin = db.begin();
+            tokio::pin!(begin);
+            for _ in 0..polls {
+                let step = std::future::poll_fn(|cx| Poll::Ready(begin.as_mut().poll(cx).is_ready())).await;
+                if step {
+                    break;
+                }
+                // Lets the server's answer arrive between two polls.
+                tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+            }
+        }
+        sqlx::query("INSERT INTO notes VALUES (1)")
+            .execute(&db)
+            .await
+            .unwrap();
+        assert_eq!(
+            count(&other).await,
+            1,
+            "after {polls} polls: what was acknowledged is there for others"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_dropped_rolls_back() {
+    let (db, other) = database(2).await;
+    let mut tx = db.begin().await.unwrap();
+    sqlx::query("INSERT INTO notes VALUES (1)")
+        .execute(&mut tx)
+        .await
+        .unwrap();
+    drop(tx);
+    assert_eq!(count(&db).await, 0);
+    let mut tx = db.begin().await.unwrap();
+    assert_eq!(tx.copy_in("COPY notes FROM STDIN", "1\n2\n").await.unwrap(), 2);
+    tx.commit().await.unwrap();
+    assert_eq!(count(&other).await, 2);
+}
+
+#[tokio::test]
+async fn statements_are_counted_by_their_verb() {
+    let metrics = Metrics::new(ServiceName::Users);
+    let url = TestPostgres::get().await.empty_database().await.url;
+    let db = Db::connect(database_options(&url).unwrap(), 1, metrics.clone());
+    sqlx::query("SELECT * FROM generate_series(1, 5)")
+        .fetch_all(&db)
+        .await
+        .unwrap();
+    sqlx::query("SELECT 1 / 0").execute(&db).await.unwrap_err();
+    let text = metrics.render();
+    let has = |line: &str| {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        )
+    };
+    has(
+        "emporium_store_call_duration_seconds_count{operation=\"SELECT\",store=\"postgresql\",service=\"users\"} 2",
+    );
+    has("emporium_store_rows_total{operation=\"SELECT\",store=\"postgresql\",service=\"users\"} 5");
+    has("emporium_store_errors_total{operation=\"SELECT\",store=\"postgresql\",service=\"users\"} 1");
+}
