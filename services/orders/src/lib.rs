@@ -26,6 +26,7 @@ use crate::checkout::Checkout;
 use crate::config::Config;
 use crate::consumer::{GROUP, OrdersConsumer};
 use crate::peers::Peers;
+pub use crate::peers::reads;
 use crate::routes::App;
 use crate::saga::driver::{self, Driver};
 use crate::saga::perform::Performer;

@@ -4,12 +4,15 @@
 
 use std::time::Duration;
 
+use emporium_service_kit::ServiceName::{Carts, Catalog, Payments, Users};
 use emporium_service_kit::client::{CallError, Client};
+use emporium_service_kit::contract::Read;
 use emporium_service_kit::{Environment, Money, ServiceName, StartError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -30,7 +33,7 @@ pub struct Peers {
 }
 
 /// A user, as far as orders cares.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 pub struct User {
     /// The user's id.
     pub id: Uuid,
@@ -45,7 +48,7 @@ pub struct User {
 }
 
 /// A cart.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct Cart {
     /// Grows with each write.
     pub revision: i64,
@@ -54,7 +57,7 @@ pub struct Cart {
 }
 
 /// A product and how many of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Item {
     /// The product.
     pub product_id: Uuid,
@@ -63,7 +66,7 @@ pub struct Item {
 }
 
 /// A product.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct Product {
     /// The product's id.
     pub id: Uuid,
@@ -77,13 +80,13 @@ pub struct Product {
     pub status: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 struct Items<T> {
     items: Vec<T>,
 }
 
 /// A charge.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct Charge {
     /// How far it has come.
     pub state: ChargeState,
@@ -92,7 +95,7 @@ pub struct Charge {
 }
 
 /// How far a charge has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChargeState {
     /// The money is there.
@@ -105,6 +108,27 @@ pub enum ChargeState {
     Open,
     /// It was ended.
     Voided,
+}
+
+/// Every call that the service makes, and what it reads of the answer.
+pub fn reads() -> Vec<Read> {
+    vec![
+        Read::of::<User>(Users, "get", "/users/{id}"),
+        Read::of::<Address>(Users, "get", "/users/{id}/addresses/{address_id}"),
+        Read::ignored(Users, "put", "/points/{saga_id}"),
+        Read::ignored(Users, "post", "/points/{saga_id}/confirm"),
+        Read::ignored(Users, "post", "/points/{saga_id}/cancel"),
+        Read::of::<Cart>(Carts, "get", "/carts/{kind}/{id}"),
+        Read::ignored(Carts, "post", "/carts/user/{id}/purchases/{saga_id}"),
+        Read::of::<Items<Product>>(Catalog, "post", "/products/batch"),
+        Read::ignored(Catalog, "put", "/reservations/{saga_id}"),
+        Read::ignored(Catalog, "post", "/reservations/{saga_id}/extend"),
+        Read::ignored(Catalog, "post", "/reservations/{saga_id}/commit"),
+        Read::ignored(Catalog, "delete", "/reservations/{saga_id}"),
+        Read::of::<Charge>(Payments, "put", "/charges/{saga_id}"),
+        Read::of::<Charge>(Payments, "get", "/charges/{saga_id}"),
+        Read::ignored(Payments, "post", "/charges/{saga_id}/void"),
+    ]
 }
 
 impl Peers {

@@ -102,7 +102,7 @@ fn whole_seconds_up(wait: time::Duration) -> u32 {
     u32::try_from(wait.whole_seconds() + started).unwrap_or(0).max(1)
 }
 
-/// Asks the users service. Verifying changes nothing there, so it may be repeated.
+/// Asks the users service, once: every try costs it the hashing of a password.
 async fn verify(app: &App, request: &LoginRequest) -> Result<Verified, Error> {
     let credentials = Credentials {
         email: &request.email,
@@ -111,7 +111,6 @@ async fn verify(app: &App, request: &LoginRequest) -> Result<Verified, Error> {
     app.users
         .post("/credentials/verify")
         .json(&credentials)
-        .idempotent()
         .send()
         .await
         .map_err(|error: CallError| match error.code() {

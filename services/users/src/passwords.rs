@@ -15,8 +15,9 @@ const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// How long a request waits for its turn before it is told to come back.
-const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request waits for its turn before it is told to come back: less than its caller waits for the answer, so that
+/// nothing is computed for somebody who has gone.
+const TURN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A hash of these parameters that no known password gives. Verifying against it costs an unknown e-mail address the
 /// same time as a known one.

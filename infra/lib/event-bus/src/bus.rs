@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use emporium_service_kit::Environment;
+use emporium_service_kit::{Environment, StartError};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -13,6 +13,10 @@ use uuid::Uuid;
 use crate::event::CloudEvent;
 
 pub mod postgres;
+
+/// How long a dead letter stays after it was replayed. Shorter than [`crate::inbox::KEPT`], so that replaying it twice
+/// always meets its row in the inbox. Letters that were not replayed stay until they are.
+pub const DEAD_LETTER_KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// What can go wrong with the bus.
 #[derive(Debug, thiserror::Error)]
@@ -73,14 +77,36 @@ pub trait Bus: Send + Sync {
     /// The last position that can be read.
     async fn end(&self) -> Result<i64, BusError>;
 
-    /// How far a group has got; `None` when there is no such group.
+    /// How far a group has got; `None` when there is no such group or it is being rebuilt.
     async fn group_position(&self, group: &str) -> Result<Option<i64>, BusError>;
 
-    /// Makes a group that goes on after `position`, or moves it there.
+    /// Makes a group that goes on after `position`, or moves it there, taking it from whoever holds it: what a member is
+    /// applying just now can no longer be acknowledged ([`BusError::LeaseLost`]), so it cannot undo the move.
     async fn set_group(&self, group: &str, position: i64) -> Result<(), BusError>;
 
+    /// Says that the group has to be rebuilt, and takes it from whoever holds it. From here on nobody gets its events until
+    /// a member has [begun](Bus::begin_rebuild) and [finished](Bus::finish_rebuild). Nothing happens to an unknown group.
+    async fn request_rebuild(&self, group: &str) -> Result<(), BusError>;
+
+    /// Makes a new group, or takes one whose rebuild was requested or left half done, for `member` to build; notes the bus's
+    /// end and gives it. `None` when another member is at it or the group needs no building. Of several members that join at
+    /// once, one gets it.
+    async fn begin_rebuild(
+        &self,
+        group: &str,
+        member: Uuid,
+        lease: Duration,
+    ) -> Result<Option<i64>, BusError>;
+
+    /// Says that the group is built, so that members can go on after the position noted when it began;
+    /// [`BusError::LeaseLost`] when `member` holds it no more.
+    async fn finish_rebuild(&self, group: &str, member: Uuid) -> Result<(), BusError>;
+
+    /// Keeps other members away for another `lease`; [`BusError::LeaseLost`] when `member` holds the group no more.
+    async fn renew(&self, group: &str, member: Uuid, lease: Duration) -> Result<(), BusError>;
+
     /// Takes the group's next events for `member`, at most `max`, and keeps other members away for `lease`. Empty when
-    /// there is nothing new or another member holds the group.
+    /// there is nothing new, another member holds the group or it is being rebuilt.
     async fn claim(
         &self,
         group: &str,
@@ -95,7 +121,7 @@ pub trait Bus: Send + Sync {
     /// Gives the group back, so that another member can go on at once.
     async fn release(&self, group: &str, member: Uuid) -> Result<(), BusError>;
 
-    /// Puts an event aside that could not be applied.
+    /// Puts an event aside that could not be applied; one that was replayed before counts as not replayed again.
     async fn dead_letter(
         &self,
         group: &str,
@@ -116,15 +142,19 @@ pub trait Bus: Send + Sync {
     /// Waits until there may be something new, at most `timeout`. A hint: it may return early or late.
     async fn wait(&self, timeout: Duration);
 
-    /// Removes events older than `age` that every group has passed; gives how many.
+    /// Removes events older than `age` that every group has passed, and dead letters [`DEAD_LETTER_KEPT`] after their
+    /// replay, in short transactions; gives how many events.
     async fn trim(&self, age: Duration) -> Result<u64, BusError>;
 }
 
 /// Opens the bus that the environment's URL names; its scheme picks the adapter.
 pub async fn open(environment: &Environment) -> Result<Arc<dyn Bus>, BusError> {
-    let url = environment
-        .events_url()
-        .map_err(|error| BusError::Setting(error.to_string()))?;
+    let Some(url) = environment.events_url.as_deref() else {
+        return Err(BusError::Setting(format!(
+            "missing, and the {} service needs the event bus; give a postgres:// URL",
+            environment.service
+        )));
+    };
     match url.split_once(':').map(|(scheme, _)| scheme) {
         Some("postgres" | "postgresql") => Ok(Arc::new(
             postgres::PostgresBus::connect(url, environment.metrics.clone()).await?,
@@ -137,11 +167,15 @@ pub async fn open(environment: &Environment) -> Result<Arc<dyn Bus>, BusError> {
 }
 
 impl BusError {
-    /// As the reason why a service cannot start.
-    pub fn into_start_error(self) -> emporium_service_kit::StartError {
-        emporium_service_kit::StartError::BadSetting {
+    /// As the reason why a service cannot start: one line that names the setting once.
+    pub fn into_start_error(self) -> StartError {
+        let problem = match self {
+            Self::Setting(problem) => problem,
+            other => other.to_string(),
+        };
+        StartError::BadSetting {
             setting: "EMPORIUM_EVENTS".to_owned(),
-            problem: self.to_string(),
+            problem,
         }
     }
 }

@@ -3,126 +3,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use emporium_service_kit::client::Client;
-use emporium_service_kit::metrics::{self, Metrics};
-use emporium_service_kit::{Db, ServiceName, StoreError, Tx};
-use sqlx::AssertSqlSafe;
+use emporium_service_kit::metrics::Metrics;
+use prometheus::{IntCounter, IntGauge, Opts};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::bus::{Bus, BusError, DeadLetter};
 use crate::event::CloudEvent;
-use crate::history;
+use crate::inbox;
 
+mod apply;
+mod rebuild;
 mod routes;
-pub use routes::{DeadLetterList, DeadLetterQuery, list_dead_letters, replay_dead_letter};
+pub use apply::{ApplyError, Consumer, Transactional, TransactionalHandler};
+pub use rebuild::RebuildError;
+pub use routes::{
+    DeadLetterList, DeadLetterQuery, list_dead_letters, rebuild_projection, replay_dead_letter,
+};
 
 const BATCH: i64 = 200;
-const LEASE: Duration = Duration::from_secs(30);
+/// How long a group stands still after its member was killed. A member that lives renews it, however long a batch takes.
+const LEASE: Duration = Duration::from_secs(5);
 /// How long to wait for a wake-up; polling after it is the guarantee.
 const POLL: Duration = Duration::from_secs(1);
+/// How often old rows of the inbox are removed.
+const REAP_EVERY: Duration = Duration::from_hours(1);
+/// How long to wait after each try but the last one, in milliseconds.
+const RETRY_AFTER: [u64; 4] = [50, 200, 500, 1_000];
 /// How often an event is tried before it becomes a dead letter.
 pub const ATTEMPTS_MAX: i32 = 5;
-
-/// Why events could not be applied.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// The consumer's own store or a service it needs is away: try again later, lose nothing.
-    #[error("{0}")]
-    Unavailable(String),
-    /// This event cannot be applied: after bounded retries it becomes a dead letter.
-    #[error("{0}")]
-    Rejected(String),
-}
-
-impl From<StoreError> for ApplyError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(_) | StoreError::Conflict(_) => Self::Unavailable(error.to_string()),
-            _ => Self::Rejected(error.to_string()),
-        }
-    }
-}
-
-impl From<sqlx::Error> for ApplyError {
-    fn from(error: sqlx::Error) -> Self {
-        StoreError::from(error).into()
-    }
-}
-
-impl From<serde_json::Error> for ApplyError {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Rejected(format!("unreadable payload: {error}"))
-    }
-}
-
-/// Applies events to something. Events come at least once; applying twice must be like applying once.
-#[async_trait]
-pub trait Consumer: Send + Sync {
-    /// The event types it cares for; others are passed over.
-    fn kinds(&self) -> &'static [&'static str];
-
-    /// Applies the events in this order, all or none.
-    async fn apply(&self, events: &[&CloudEvent]) -> Result<(), ApplyError>;
-}
-
-/// What a [`Transactional`] consumer does with one event, inside the transaction that also claims it in the inbox.
-#[async_trait]
-pub trait TransactionalHandler: Send + Sync {
-    /// The event types it cares for.
-    fn kinds(&self) -> &'static [&'static str];
-
-    /// Applies one event that was never applied before. Compare versions: an older one may come after a newer one.
-    async fn handle(&self, event: &CloudEvent, tx: &mut Tx) -> Result<(), ApplyError>;
-}
-
-/// A consumer whose effect is in PostgreSQL: claims `(consumer, event id)` in the inbox and applies the event in one
-/// transaction.
-pub struct Transactional<H> {
-    db: Db,
-    group: String,
-    claim: String,
-    handler: H,
-}
-
-impl<H: TransactionalHandler> Transactional<H> {
-    /// Uses the inbox table of `service`.
-    pub fn new(db: Db, service: ServiceName, group: &str, handler: H) -> Self {
-        let claim = format!(
-            "INSERT INTO {service}_inbox (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-        );
-        Self {
-            db,
-            group: group.to_owned(),
-            claim,
-            handler,
-        }
-    }
-}
-
-#[async_trait]
-impl<H: TransactionalHandler> Consumer for Transactional<H> {
-    fn kinds(&self) -> &'static [&'static str] {
-        self.handler.kinds()
-    }
-
-    async fn apply(&self, events: &[&CloudEvent]) -> Result<(), ApplyError> {
-        let mut tx = self.db.begin().await?;
-        for event in events {
-            let claimed = sqlx::query(AssertSqlSafe(self.claim.clone()))
-                .bind(&self.group)
-                .bind(event.id)
-                .execute(&mut tx)
-                .await?;
-            if claimed.rows_affected() == 1 {
-                self.handler.handle(event, &mut tx).await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(())
-    }
-}
 
 /// Where a group begins that is not on the bus yet.
 #[derive(Clone)]
@@ -138,14 +49,15 @@ pub struct ConsumerGroup {
     bus: Arc<dyn Bus>,
     name: String,
     member: Uuid,
+    lease: Duration,
     consumer: Arc<dyn Consumer>,
     start: StartAt,
-    lag: prometheus::IntGauge,
-    dead: prometheus::IntCounter,
+    lag: IntGauge,
+    dead: IntCounter,
 }
 
 impl ConsumerGroup {
-    /// A member of the group `name`.
+    /// A member of the group `name`. A service may have several groups; their metrics carry `group="<name>"`.
     pub fn new(
         bus: Arc<dyn Bus>,
         name: &str,
@@ -153,99 +65,130 @@ impl ConsumerGroup {
         start: StartAt,
         metrics: &Metrics,
     ) -> Self {
-        let lag = metrics.register(metrics::gauge(
-            "emporium_consumer_lag",
-            "Positions between the bus's end and the group.",
-        ));
-        let dead = metrics
-            .register(metrics::counter(
-                "emporium_dead_letters_total",
-                "Events put aside.",
-                &["group"],
-            ))
-            .with_label_values(&[name]);
+        let (lag, dead) = measures(name);
         Self {
             bus,
             name: name.to_owned(),
             member: Uuid::new_v4(),
+            lease: LEASE,
             consumer,
             start,
-            lag,
-            dead,
+            lag: metrics.register(lag),
+            dead: metrics.register(dead),
         }
     }
 
-    /// Consumes until told to stop.
+    /// The same with another lease than five seconds: how long the group stands still after this member was killed.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Consumes until told to stop, then gives the group back, as it does when it fails. Stopping drops what is under way,
+    /// which is like a crash at that moment: the events come again.
     pub async fn run(&self, stop: CancellationToken) -> anyhow::Result<()> {
-        self.join().await?;
-        while !stop.is_cancelled() {
-            let moved = self.step().await?;
-            if moved == 0 {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = self.bus.wait(POLL) => {}
-                }
-            }
-        }
-        self.bus.release(&self.name, self.member).await?;
-        Ok(())
+        let result = tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(()),
+            result = self.consume() => result,
+        };
+        self.release().await;
+        result
     }
 
-    /// Makes the group if it is new: reads the histories first, if it starts from them.
-    pub async fn join(&self) -> anyhow::Result<()> {
-        if self.bus.group_position(&self.name).await?.is_none() {
-            self.rebuild().await?;
-        }
-        Ok(())
-    }
-
-    /// Reads the owners' histories from their start and joins the bus at the position recorded before. What is on the bus
-    /// by then is in a history, since owners number events before they publish them.
-    pub async fn rebuild(&self) -> anyhow::Result<()> {
-        let position = self.bus.end().await?;
-        if let StartAt::Histories(owners) = &self.start {
-            for owner in owners {
-                self.read_history(owner).await?;
-            }
-        }
-        self.bus.set_group(&self.name, position).await?;
-        Ok(())
-    }
-
-    async fn read_history(&self, owner: &Client) -> anyhow::Result<()> {
-        let mut after = 0;
+    async fn consume(&self) -> anyhow::Result<()> {
+        let mut reap_at = Instant::now();
         loop {
-            let page = history::fetch_page(owner, after).await?;
-            let events: Vec<&CloudEvent> = page.items.iter().map(|item| &item.event).collect();
-            self.deliver(&events).await?;
-            if page.at_end {
-                return Ok(());
+            let moved = match self.step().await {
+                Err(error) if lease_lost(&error) => {
+                    tracing::info!(group = self.name, %error, "going on when it is free");
+                    0
+                }
+                result => result?,
+            };
+            if moved == 0 {
+                self.bus.wait(POLL).await;
             }
-            after = page.next_after;
+            if Instant::now() >= reap_at && !self.reap().await {
+                reap_at = Instant::now() + REAP_EVERY;
+            }
         }
     }
 
     /// Takes and applies one batch; gives how many events it moved past. Tests call it until it gives 0.
     pub async fn step(&self) -> anyhow::Result<usize> {
-        let deliveries = self.bus.claim(&self.name, self.member, BATCH, LEASE).await?;
-        let Some(last) = deliveries.last().map(|delivery| delivery.position) else {
-            self.note_lag().await?;
+        // Reading comes first: a group that has nothing to do writes nothing.
+        let Some(position) = self.position_or_build().await? else {
             return Ok(0);
         };
+        let end = self.bus.end().await?;
+        self.lag.set(end - position);
+        if end <= position {
+            return Ok(0);
+        }
+        let deliveries = self.bus.claim(&self.name, self.member, BATCH, self.lease).await?;
+        let Some(last) = deliveries.last().map(|delivery| delivery.position) else {
+            return self.pass_holes(end).await;
+        };
         let events: Vec<&CloudEvent> = deliveries.iter().map(|delivery| &delivery.event).collect();
-        self.deliver(&events).await?;
+        self.holding(self.deliver(&events)).await?;
         self.bus.acknowledge(&self.name, self.member, last).await?;
-        self.note_lag().await?;
+        self.lag.set(end.max(last) - last);
         Ok(deliveries.len())
     }
 
-    async fn note_lag(&self) -> Result<(), BusError> {
-        let (end, at) = (
-            self.bus.end().await?,
-            self.bus.group_position(&self.name).await?.unwrap_or(0),
-        );
-        self.lag.set(end - at);
-        Ok(())
+    /// Nothing came although the bus's end is further on: what is there are positions that stay empty, which are passed
+    /// once and not looked at for ever; or another member holds the group, whose business it is.
+    async fn pass_holes(&self, end: i64) -> anyhow::Result<usize> {
+        match self.bus.acknowledge(&self.name, self.member, end).await {
+            Ok(()) => self.lag.set(0),
+            Err(BusError::LeaseLost(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(0)
+    }
+
+    /// Works while the lease is kept in the background; gives up the work when the group was lost.
+    async fn holding<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            lost = self.keep_lease() => Err(lost.into()),
+        }
+    }
+
+    async fn keep_lease(&self) -> BusError {
+        loop {
+            tokio::time::sleep(self.lease / 3).await;
+            match self.bus.renew(&self.name, self.member, self.lease).await {
+                Ok(()) => {}
+                Err(lost @ BusError::LeaseLost(_)) => return lost,
+                // Without the bus nobody else can take the group either; if somebody does later, the end is fenced.
+                Err(error) => tracing::warn!(group = self.name, %error, "lease not renewed"),
+            }
+        }
+    }
+
+    async fn release(&self) {
+        if let Err(error) = self.bus.release(&self.name, self.member).await {
+            tracing::warn!(group = self.name, %error, "group not given back; its lease runs out");
+        }
+    }
+
+    /// Removes a batch of old rows from the inbox; true when there may be more. Without a reset, a consumer that reads
+    /// histories needs all of them: see [`inbox`].
+    async fn reap(&self) -> bool {
+        if matches!(self.start, StartAt::Histories(_)) && !self.consumer.can_reset() {
+            return false;
+        }
+        match self.consumer.reap(inbox::KEPT).await {
+            Ok(removed) => removed >= inbox::REAP_BATCH.unsigned_abs(),
+            Err(error) => {
+                tracing::warn!(group = self.name, %error, "inbox not cleaned; trying again later");
+                false
+            }
+        }
     }
 
     /// The whole batch in one go; when that fails, one by one, so that one bad event does not hold up the others.
@@ -273,22 +216,22 @@ impl ConsumerGroup {
     }
 
     async fn deliver_one(&self, event: &CloudEvent) -> anyhow::Result<()> {
-        let mut attempts = 0;
+        let mut waits = RETRY_AFTER.into_iter().map(Duration::from_millis);
         loop {
-            attempts += 1;
-            match self.consumer.apply(&[event]).await {
+            let reason = match self.consumer.apply(&[event]).await {
                 Ok(()) => return Ok(()),
                 Err(ApplyError::Unavailable(reason)) => anyhow::bail!("{reason}"),
-                Err(ApplyError::Rejected(reason)) if attempts >= ATTEMPTS_MAX => {
-                    tracing::error!(group = self.name, event = %event.id, reason, "dead letter");
-                    self.bus.dead_letter(&self.name, event, &reason, attempts).await?;
-                    self.dead.inc();
-                    return Ok(());
-                }
-                Err(ApplyError::Rejected(_)) => {
-                    tokio::time::sleep(Duration::from_millis(20) * attempts.unsigned_abs()).await;
-                }
-            }
+                Err(ApplyError::Rejected(reason)) => reason,
+            };
+            let Some(wait) = waits.next() else {
+                tracing::error!(group = self.name, event = %event.id, reason, "dead letter");
+                self.bus
+                    .dead_letter(&self.name, event, &reason, ATTEMPTS_MAX)
+                    .await?;
+                self.dead.inc();
+                return Ok(());
+            };
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -300,4 +243,22 @@ impl ConsumerGroup {
             .await
             .map_err(|error| ApplyError::Unavailable(error.to_string()))
     }
+}
+
+fn lease_lost(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(BusError::LeaseLost(_)))
+}
+
+/// The group's name is a constant label of its own metrics, so that the groups of one service share the metrics' names.
+#[allow(clippy::expect_used)] // names are constants: a bad one is found by the first test that makes a group
+fn measures(group: &str) -> (IntGauge, IntCounter) {
+    let lag = Opts::new(
+        "emporium_consumer_lag",
+        "Positions between the bus's end and the group.",
+    );
+    let dead = Opts::new("emporium_dead_letters_total", "Events put aside.");
+    (
+        IntGauge::with_opts(lag.const_label("group", group)).expect("a valid gauge"),
+        IntCounter::with_opts(dead.const_label("group", group)).expect("a valid counter"),
+    )
 }

@@ -3,7 +3,8 @@
 //! - [`outbox`]: a change and its event commit in one transaction; the relay numbers committed events and publishes them;
 //!   the numbered outbox is the owner's event history, served in pages.
 //! - [`bus`]: transport between services. PostgreSQL is the first adapter; positions become readable in order.
-//! - [`consumer`]: consumer groups with stored positions, inbox in the effect's transaction, dead letters.
+//! - [`consumer`]: consumer groups with stored positions, dead letters, rebuilding projections.
+//! - [`inbox`]: which events a consumer has seen, claimed in the effect's transaction.
 //! - [`history`]: reading owners' histories, for rebuilding a projection before joining the bus.
 //! - [`schema`]: committed event schemas, and the rule that a v1 only gains fields.
 
@@ -11,11 +12,14 @@ pub mod bus;
 pub mod consumer;
 pub mod event;
 pub mod history;
+pub mod inbox;
 pub mod outbox;
 pub mod schema;
 
 pub use bus::{Bus, BusError, open};
-pub use consumer::{ApplyError, Consumer, ConsumerGroup, StartAt, Transactional, TransactionalHandler};
+pub use consumer::{
+    ApplyError, Consumer, ConsumerGroup, RebuildError, StartAt, Transactional, TransactionalHandler,
+};
 pub use event::{CloudEvent, EventData, NewEvent};
 pub use history::HistoryPage;
 pub use outbox::Outbox;

@@ -27,6 +27,8 @@ use crate::history::{HistoryItem, HistoryPage};
 
 /// Events numbered or published in one go.
 const RELAY_BATCH: i64 = 1_000;
+/// Rounds of numbering that one page waits for: as many as the longest page may need.
+const PAGE_ROUNDS_MAX: i64 = crate::history::PAGE_MAX / RELAY_BATCH + 1;
 /// How often the relay looks when nobody wakes it. Waking is a matter of latency; this is the guarantee.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -131,13 +133,22 @@ impl Outbox {
 
     /// The history after `after`, at most `limit` events.
     pub async fn page(&self, after: i64, limit: i64) -> Result<HistoryPage, sqlx::Error> {
-        // Numbering first makes the page as fresh as the last commit, and is what makes "at the end" true.
-        self.number().await?;
-        let rows = self.read(&self.sql.page, after, limit + 1).await?;
-        let at_end = rows.len() <= usize::try_from(limit).unwrap_or(usize::MAX);
+        // Numbering makes the page as fresh as the last commit, and is what makes "at the end" true. It is only needed
+        // where the numbered events do not fill the page; a backlog is numbered as far as the page goes.
+        let max = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut rows = self.read(&self.sql.page, after, limit + 1).await?;
+        let mut all_numbered = false;
+        for _ in 0..PAGE_ROUNDS_MAX {
+            if rows.len() > max || all_numbered {
+                break;
+            }
+            all_numbered = self.number().await? < RELAY_BATCH;
+            rows = self.read(&self.sql.page, after, limit + 1).await?;
+        }
+        let at_end = all_numbered && rows.len() <= max;
         let items: Vec<HistoryItem> = rows
             .into_iter()
-            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .take(max)
             .map(|row| HistoryItem {
                 position: row.position,
                 event: self.event(row),
@@ -154,20 +165,27 @@ impl Outbox {
     /// The relay: numbers and publishes until told to stop. Several may run; each event is published at least once and in
     /// order, and the bus drops repetitions.
     pub async fn relay(self, bus: Arc<dyn Bus>, stop: CancellationToken) -> anyhow::Result<()> {
-        while !stop.is_cancelled() {
-            let moved = self.relay_step(bus.as_ref()).await?;
-            if moved == 0 {
+        // Stopping in the middle of a step is like a crash there: it publishes again, and the bus drops the repetition.
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(()),
+            result = self.relay_for_ever(bus.as_ref()) => result,
+        }
+    }
+
+    async fn relay_for_ever(&self, bus: &dyn Bus) -> anyhow::Result<()> {
+        loop {
+            if self.relay_step(bus).await? == 0 {
                 tokio::select! {
-                    () = stop.cancelled() => {}
                     () = self.wake.notified() => {}
                     () = tokio::time::sleep(POLL) => {}
                 }
             }
         }
-        Ok(())
     }
 
-    /// One step of the relay; gives how many events it published. Tests call it until it gives 0.
+    /// One step of the relay: numbers a batch and publishes a batch, so that a backlog of unnumbered events does not hold up
+    /// publishing; gives how many it published. Tests call it until it gives 0.
     pub async fn relay_step(&self, bus: &dyn Bus) -> anyhow::Result<usize> {
         self.number().await?;
         let rows = self.read(&self.sql.unpublished, 0, RELAY_BATCH).await?;
@@ -185,17 +203,13 @@ impl Outbox {
         Ok(events.len())
     }
 
-    /// Gives positions to committed events; loops until a round finds less than a full batch.
-    async fn number(&self) -> Result<(), sqlx::Error> {
-        loop {
-            let numbered: i64 = sqlx::query_scalar(AssertSqlSafe(self.sql.number.clone()))
-                .bind(RELAY_BATCH)
-                .fetch_one(&self.db)
-                .await?;
-            if numbered < RELAY_BATCH {
-                return Ok(());
-            }
-        }
+    /// Gives positions to committed events, at most a batch; gives how many. Less than a batch means that every event
+    /// committed before has its position.
+    async fn number(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(AssertSqlSafe(self.sql.number.clone()))
+            .bind(RELAY_BATCH)
+            .fetch_one(&self.db)
+            .await
     }
 
     async fn read(&self, sql: &str, after: i64, limit: i64) -> Result<Vec<Row>, sqlx::Error> {

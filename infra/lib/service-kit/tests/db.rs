@@ -94,7 +94,7 @@ async fn statements_are_counted_by_their_verb() {
         assert!(
             text.lines().any(|found| found == line),
             "{line} is not in\n{text}"
-        )
+        );
     };
     has(
         "emporium_store_call_duration_seconds_count{operation=\"SELECT\",store=\"postgresql\",service=\"users\"} 2",

@@ -19,10 +19,12 @@ CREATE TABLE bus_log (
 );
 CREATE INDEX bus_log_by_age ON bus_log (appended_at);
 
--- One row a consumer group: how far it has got, and which of its members holds it.
+-- One row a consumer group: how far it has got, and which of its members holds it. While `rebuilding`, the holder reads the
+-- owners' histories, and `position` is where the group will go on; nobody gets events until then.
 CREATE TABLE bus_group (
     name        text PRIMARY KEY,
     position    bigint NOT NULL,
+    rebuilding  boolean NOT NULL DEFAULT false,
     member      uuid,
     leased_until timestamptz,
     updated_at  timestamptz NOT NULL DEFAULT now()
@@ -39,3 +41,4 @@ CREATE TABLE bus_dead_letter (
     replayed_at timestamptz,
     UNIQUE (group_name, event_id)
 );
+CREATE INDEX bus_dead_letter_replayed ON bus_dead_letter (replayed_at) WHERE replayed_at IS NOT NULL;

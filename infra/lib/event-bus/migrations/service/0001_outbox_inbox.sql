@@ -27,6 +27,8 @@ CREATE TABLE {prefix}_inbox (
     handled_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (consumer, event_id)
 );
+-- For removing old rows; see inbox.rs.
+CREATE INDEX {prefix}_inbox_by_age ON {prefix}_inbox (consumer, handled_at);
 
 -- Gives the next positions to committed events, in the order of writing. The first statement queues on the head row;
 -- the second one has a snapshot of its own (READ COMMITTED), so it sees all that was committed by then.

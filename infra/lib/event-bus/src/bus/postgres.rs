@@ -4,20 +4,21 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use emporium_service_kit::Db;
 use emporium_service_kit::config::database_options;
 use emporium_service_kit::metrics::Metrics;
-use serde_json::value::RawValue;
-use sqlx::FromRow;
+use emporium_service_kit::{Db, StartError};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgListener;
 use sqlx::types::Json;
-use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{Bus, BusError, DeadLetter, Delivery};
 use crate::event::CloudEvent;
+
+mod rows;
+mod trim;
+use rows::{DeadRow, LogRow};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/bus");
 const CHANNEL: &str = "emporium_bus";
@@ -30,34 +31,14 @@ pub struct PostgresBus {
     listener: Mutex<Option<PgListener>>,
 }
 
-#[derive(FromRow)]
-struct LogRow {
-    position: i64,
-    id: Uuid,
-    source: String,
-    r#type: String,
-    subject: String,
-    version: i64,
-    time: OffsetDateTime,
-    traceparent: Option<String>,
-    data: Json<Box<RawValue>>,
-}
-
-#[derive(FromRow)]
-struct DeadRow {
-    id: i64,
-    group_name: String,
-    event: Json<CloudEvent>,
-    error: String,
-    attempts: i32,
-    at: OffsetDateTime,
-    replayed_at: Option<OffsetDateTime>,
-}
-
 impl PostgresBus {
     /// Connects; makes the tables when the role may and they are not there.
     pub async fn connect(url: &str, metrics: Metrics) -> Result<Self, BusError> {
-        let options = database_options(url).map_err(|error| BusError::Setting(error.to_string()))?;
+        let options = database_options(url).map_err(|error| match error {
+            // The parser names the setting that it knows; this URL comes from another one.
+            StartError::BadSetting { problem, .. } => BusError::Setting(problem),
+            other => BusError::Setting(other.to_string()),
+        })?;
         let db = Db::connect(options, CONNECTIONS_MAX, metrics);
         let there: bool = sqlx::query_scalar("SELECT to_regclass('bus_dead_letter') IS NOT NULL")
             .fetch_one(&db)
@@ -109,11 +90,15 @@ impl Bus for PostgresBus {
         .execute(&mut tx)
         .await?;
         tx.commit().await?;
-        // Outside the transaction: NOTIFY inside would take a database-wide lock at commit.
-        sqlx::query("SELECT pg_notify($1, '')")
+        // Outside the transaction: NOTIFY inside would take a database-wide lock at commit. The events are on the bus
+        // whether or not it works; polling finds them.
+        let notified = sqlx::query("SELECT pg_notify($1, '')")
             .bind(CHANNEL)
             .execute(&self.db)
-            .await?;
+            .await;
+        if let Err(error) = notified {
+            tracing::warn!(%error, "events appended, but their readers not woken");
+        }
         Ok(())
     }
 
@@ -124,7 +109,7 @@ impl Bus for PostgresBus {
     }
 
     async fn group_position(&self, group: &str) -> Result<Option<i64>, BusError> {
-        let sql = "SELECT position FROM bus_group WHERE name = $1";
+        let sql = "SELECT position FROM bus_group WHERE name = $1 AND NOT rebuilding";
         Ok(sqlx::query_scalar(sql)
             .bind(group)
             .fetch_optional(&self.db)
@@ -134,13 +119,71 @@ impl Bus for PostgresBus {
     async fn set_group(&self, group: &str, position: i64) -> Result<(), BusError> {
         sqlx::query(
             "INSERT INTO bus_group (name, position) VALUES ($1, $2)
-             ON CONFLICT (name) DO UPDATE SET position = $2, updated_at = now()",
+             ON CONFLICT (name) DO UPDATE
+             SET position = $2, rebuilding = false, member = NULL, leased_until = NULL, updated_at = now()",
         )
         .bind(group)
         .bind(position)
         .execute(&self.db)
         .await?;
         Ok(())
+    }
+
+    async fn request_rebuild(&self, group: &str) -> Result<(), BusError> {
+        sqlx::query(
+            "UPDATE bus_group SET rebuilding = true, member = NULL, leased_until = NULL, updated_at = now()
+             WHERE name = $1",
+        )
+        .bind(group)
+        .execute(&self.db)
+        .await?;
+        Ok(())
+    }
+
+    async fn begin_rebuild(
+        &self,
+        group: &str,
+        member: Uuid,
+        lease: Duration,
+    ) -> Result<Option<i64>, BusError> {
+        // Two that begin at once queue on the row; the second one then finds the first one's lease.
+        Ok(sqlx::query_scalar(
+            "INSERT INTO bus_group AS g (name, position, rebuilding, member, leased_until)
+             SELECT $1, position, true, $2, now() + make_interval(secs => $3) FROM bus_head
+             ON CONFLICT (name) DO UPDATE SET position = excluded.position, member = excluded.member,
+               leased_until = excluded.leased_until, updated_at = now()
+             WHERE g.rebuilding AND (g.member IS NULL OR g.leased_until < now())
+             RETURNING position",
+        )
+        .bind(group)
+        .bind(member)
+        .bind(lease.as_secs_f64())
+        .fetch_optional(&self.db)
+        .await?)
+    }
+
+    async fn finish_rebuild(&self, group: &str, member: Uuid) -> Result<(), BusError> {
+        let done = sqlx::query(
+            "UPDATE bus_group SET rebuilding = false, member = NULL, leased_until = NULL, updated_at = now()
+             WHERE name = $1 AND member = $2 AND rebuilding",
+        )
+        .bind(group)
+        .bind(member)
+        .execute(&self.db)
+        .await?;
+        held(group, done.rows_affected())
+    }
+
+    async fn renew(&self, group: &str, member: Uuid, lease: Duration) -> Result<(), BusError> {
+        let done = sqlx::query(
+            "UPDATE bus_group SET leased_until = now() + make_interval(secs => $3) WHERE name = $1 AND member = $2",
+        )
+        .bind(group)
+        .bind(member)
+        .bind(lease.as_secs_f64())
+        .execute(&self.db)
+        .await?;
+        held(group, done.rows_affected())
     }
 
     async fn claim(
@@ -152,7 +195,8 @@ impl Bus for PostgresBus {
     ) -> Result<Vec<Delivery>, BusError> {
         let after: Option<i64> = sqlx::query_scalar(
             "UPDATE bus_group SET member = $2, leased_until = now() + make_interval(secs => $3), updated_at = now()
-             WHERE name = $1 AND (member = $2 OR member IS NULL OR leased_until < now()) RETURNING position",
+             WHERE name = $1 AND NOT rebuilding AND (member = $2 OR member IS NULL OR leased_until < now())
+             RETURNING position",
         )
         .bind(group)
         .bind(member)
@@ -173,17 +217,15 @@ impl Bus for PostgresBus {
 
     async fn acknowledge(&self, group: &str, member: Uuid, position: i64) -> Result<(), BusError> {
         let done = sqlx::query(
-            "UPDATE bus_group SET position = greatest(position, $3), updated_at = now() WHERE name = $1 AND member = $2",
+            "UPDATE bus_group SET position = greatest(position, $3), updated_at = now()
+             WHERE name = $1 AND member = $2 AND NOT rebuilding",
         )
         .bind(group)
         .bind(member)
         .bind(position)
         .execute(&self.db)
         .await?;
-        if done.rows_affected() == 0 {
-            return Err(BusError::LeaseLost(group.to_owned()));
-        }
-        Ok(())
+        held(group, done.rows_affected())
     }
 
     async fn release(&self, group: &str, member: Uuid) -> Result<(), BusError> {
@@ -206,7 +248,8 @@ impl Bus for PostgresBus {
     ) -> Result<(), BusError> {
         sqlx::query(
             "INSERT INTO bus_dead_letter (group_name, event_id, event, error, attempts) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (group_name, event_id) DO UPDATE SET error = $4, attempts = bus_dead_letter.attempts + $5",
+             ON CONFLICT (group_name, event_id) DO UPDATE
+             SET error = $4, attempts = bus_dead_letter.attempts + $5, replayed_at = NULL",
         )
         .bind(group)
         .bind(event.id)
@@ -273,48 +316,15 @@ impl Bus for PostgresBus {
     }
 
     async fn trim(&self, age: Duration) -> Result<u64, BusError> {
-        let done = sqlx::query(
-            "DELETE FROM bus_log WHERE appended_at < now() - make_interval(secs => $1)
-               AND position <= (SELECT min(position) FROM bus_group)",
-        )
-        .bind(age.as_secs_f64())
-        .execute(&self.db)
-        .await?;
-        Ok(done.rows_affected())
+        trim::dead_letters(&self.db).await?;
+        Ok(trim::log(&self.db, age).await?)
     }
 }
 
-impl From<LogRow> for Delivery {
-    fn from(row: LogRow) -> Self {
-        let event = CloudEvent {
-            specversion: "1.0".to_owned(),
-            id: row.id,
-            source: row.source,
-            kind: row.r#type,
-            subject: row.subject,
-            time: row.time,
-            datacontenttype: "application/json".to_owned(),
-            aggregateversion: row.version,
-            traceparent: row.traceparent,
-            data: row.data.0,
-        };
-        Self {
-            position: row.position,
-            event,
-        }
+/// A statement that names the member and changes no row tells that the member holds the group no more.
+fn held(group: &str, rows: u64) -> Result<(), BusError> {
+    if rows == 0 {
+        return Err(BusError::LeaseLost(group.to_owned()));
     }
-}
-
-impl From<DeadRow> for DeadLetter {
-    fn from(row: DeadRow) -> Self {
-        Self {
-            id: row.id,
-            group: row.group_name,
-            event: row.event.0,
-            error: row.error,
-            attempts: row.attempts,
-            at: row.at,
-            replayed_at: row.replayed_at,
-        }
-    }
+    Ok(())
 }

@@ -1,15 +1,16 @@
-//! Listing and replaying dead letters over HTTP; each consuming service mounts these two.
+//! Listing and replaying dead letters and asking for a rebuild over HTTP; each consuming service mounts them.
 
 use std::sync::Arc;
 
 use axum::Json;
+use axum::http::StatusCode;
 use emporium_service_kit::Problem;
 use emporium_service_kit::extract::Query;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{ApplyError, ConsumerGroup};
+use super::{ApplyError, ConsumerGroup, RebuildError};
 use crate::bus::{BusError, DeadLetter};
 
 /// `?after=&limit=` of the dead letters.
@@ -71,6 +72,18 @@ pub async fn replay_dead_letter(group: &Arc<ConsumerGroup>, id: i64) -> Result<J
                 "The consumer's store does not answer just now.",
             ))
         }
+    }
+}
+
+/// Answers `POST /rebuild`: 202 when a running member will rebuild the projection or is at it, 409 when the consumer cannot
+/// be rebuilt.
+pub async fn rebuild_projection(group: &ConsumerGroup) -> Result<StatusCode, Problem> {
+    match group.request_rebuild().await {
+        Ok(()) => Ok(StatusCode::ACCEPTED),
+        Err(error @ RebuildError::Unsupported(_)) => {
+            Err(Problem::conflict("not-rebuildable", error.to_string()))
+        }
+        Err(RebuildError::Bus(error)) => Err(away(&error)),
     }
 }
 

@@ -1,0 +1,112 @@
+//! Building a group's projection from the owners' histories: for a group that is new on the bus, and for one whose
+//! projection an operator wants made anew.
+//!
+//! While it lasts, the group is marked on the bus and held under a lease: running members get no events, and what one of
+//! them is applying just now cannot be acknowledged. Its effect is harmless, since the reset waits for it (see
+//! [`inbox::reset`](crate::inbox::reset)) or the inbox has it. A rebuild that dies half way leaves the mark, so the next
+//! member to look begins again from the reset.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use emporium_service_kit::client::Client;
+
+use super::{ConsumerGroup, StartAt};
+use crate::bus::BusError;
+use crate::event::CloudEvent;
+use crate::history;
+
+/// Why a group cannot be rebuilt.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// It does not start from histories, or its consumer has no reset.
+    #[error("the consumer group {0} cannot be rebuilt: it has no histories to read or no reset")]
+    Unsupported(String),
+    /// The bus failed.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
+impl ConsumerGroup {
+    /// Makes the group if it is new: reads the histories first, if it starts from them. When another member is doing that,
+    /// it is left to that one.
+    pub async fn join(&self) -> anyhow::Result<()> {
+        self.position_or_build().await.map(|_| ())
+    }
+
+    /// Asks for a rebuild: a running member, here or in another process, resets the projection, reads the histories and goes
+    /// on from there. Asking again while that goes on changes nothing.
+    pub async fn request_rebuild(&self) -> Result<(), RebuildError> {
+        let from_histories = matches!(self.start, StartAt::Histories(_));
+        if !from_histories || !self.consumer.can_reset() {
+            return Err(RebuildError::Unsupported(self.name.clone()));
+        }
+        // No position: it is being rebuilt already, or is new and will be built by whoever joins.
+        if self.bus.group_position(&self.name).await?.is_some() {
+            self.bus.request_rebuild(&self.name).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for a rebuild and does it here and now, unless another member is faster. Resets the projection, reads the
+    /// owners' histories from their start and goes on after the bus's end as it was before. What is on the bus by then is in
+    /// a history, since owners number events before they publish them.
+    pub async fn rebuild(&self) -> anyhow::Result<()> {
+        self.request_rebuild().await?;
+        self.join().await
+    }
+
+    /// The group's position; `None` when another member is building it.
+    pub(super) async fn position_or_build(&self) -> anyhow::Result<Option<i64>> {
+        if let Some(position) = self.bus.group_position(&self.name).await? {
+            return Ok(Some(position));
+        }
+        let begun = self
+            .bus
+            .begin_rebuild(&self.name, self.member, self.lease)
+            .await?;
+        let Some(position) = begun else { return Ok(None) };
+        let resetting = AtomicBool::new(false);
+        let read = self.holding(self.read_histories(&resetting)).await;
+        if let Err(error) = read {
+            if resetting.load(Ordering::SeqCst) {
+                // The reset may have happened after another member took over and rebuilt: then it has to be done again.
+                self.bus.request_rebuild(&self.name).await?;
+            }
+            self.release().await;
+            return Err(error);
+        }
+        self.bus.finish_rebuild(&self.name, self.member).await?;
+        Ok(Some(position))
+    }
+
+    async fn read_histories(&self, resetting: &AtomicBool) -> anyhow::Result<()> {
+        let StartAt::Histories(owners) = &self.start else {
+            return Ok(());
+        };
+        if self.consumer.can_reset() {
+            let renew = || self.bus.renew(&self.name, self.member, self.lease);
+            renew().await?;
+            resetting.store(true, Ordering::SeqCst);
+            self.consumer.reset().await?;
+            renew().await?;
+            resetting.store(false, Ordering::SeqCst);
+        }
+        for owner in owners {
+            self.read_history(owner).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_history(&self, owner: &Client) -> anyhow::Result<()> {
+        let mut after = 0;
+        loop {
+            let page = history::fetch_page(owner, after).await?;
+            let events: Vec<&CloudEvent> = page.items.iter().map(|item| &item.event).collect();
+            self.deliver(&events).await?;
+            if page.at_end {
+                return Ok(());
+            }
+            after = page.next_after;
+        }
+    }
+}
