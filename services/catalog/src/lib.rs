@@ -1,8 +1,87 @@
-//! The catalog service.
+//! The catalog service: products, categories, search, stock and reservations.
 
-use emporium_service_kit::{Environment, Service, StartError};
+mod config;
+mod error;
+pub mod events;
+mod expiry;
+pub mod model;
+mod routes;
+mod rules;
+pub mod search;
+mod store;
 
-/// Builds the service.
-pub async fn build(_environment: &Environment) -> Result<Service, StartError> {
-    Ok(Service::new(utoipa_axum::router::OpenApiRouter::new()))
+use std::sync::Arc;
+
+use emporium_event_bus::{BusError, ConsumerGroup, Outbox, StartAt};
+use emporium_service_kit::{Currency, Environment, Service, ServiceName, StartError};
+use sqlx::migrate::Migrator;
+
+pub use crate::config::Config;
+use crate::routes::App;
+use crate::store::Store;
+use crate::store::sales::{GROUP, SalesCounter};
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Builds the service with settings from environment variables.
+pub async fn build(environment: &Environment) -> Result<Service, StartError> {
+    build_with(environment, emporium_service_kit::config::from_env()?).await
+}
+
+/// Builds the service: migrations, routes, background tasks.
+pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
+    let store = open_store(environment, config.currency).await?;
+    let bus = emporium_event_bus::open(environment)
+        .await
+        .map_err(BusError::into_start_error)?;
+    let sales = Arc::new(ConsumerGroup::new(
+        bus.clone(),
+        GROUP,
+        Arc::new(SalesCounter(store.clone())),
+        start_of_sales(environment)?,
+        &environment.metrics,
+    ));
+    let app = App {
+        store: store.clone(),
+        search: search::open(&config.search, &store.search)?,
+        sales: sales.clone(),
+    };
+    let outbox = store.outbox.clone();
+    let stop = environment.shutdown.clone();
+    let (relay_stop, sales_stop, expiry_stop) = (stop.clone(), stop.clone(), stop);
+    Ok(Service::new(routes::api().with_state(app))
+        .task("relay", move || {
+            outbox.clone().relay(bus.clone(), relay_stop.clone())
+        })
+        .task("sales", move || {
+            let (sales, stop) = (sales.clone(), sales_stop.clone());
+            async move { sales.run(stop).await }
+        })
+        .task("expiry", move || expiry::run(store.clone(), expiry_stop.clone())))
+}
+
+/// Brings the database up to date and opens the store on it.
+async fn open_store(environment: &Environment, currency: Currency) -> Result<Store, StartError> {
+    let db = environment.db()?;
+    db.migrate(&MIGRATIONS, "catalog")
+        .await
+        .map_err(|source| StartError::Migrate {
+            service: environment.service,
+            source,
+        })?;
+    Ok(Store {
+        outbox: Outbox::open(environment).await?,
+        clock: environment.clock.clone(),
+        currency,
+        search: search::in_own_database(db.clone()),
+        db,
+    })
+}
+
+/// A new group counts every sale there ever was, when it can ask the orders service for them.
+fn start_of_sales(environment: &Environment) -> Result<StartAt, StartError> {
+    if environment.peers.contains_key(&ServiceName::Orders) {
+        return Ok(StartAt::Histories(vec![environment.client(ServiceName::Orders)?]));
+    }
+    Ok(StartAt::End)
 }

@@ -1,0 +1,102 @@
+//! The HTTP interface.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use emporium_event_bus::ConsumerGroup;
+use emporium_event_bus::bus::DeadLetter;
+use emporium_event_bus::consumer::{self, DeadLetterList, DeadLetterQuery};
+use emporium_event_bus::history::{self, HistoryPage, HistoryQuery};
+use emporium_service_kit::extract::{Path, Query};
+use emporium_service_kit::{Api, Problem, ServiceName};
+use utoipa::OpenApi;
+use utoipa_axum::routes;
+
+use crate::search::SearchIndex;
+use crate::store::Store;
+
+mod bulk;
+mod lists;
+mod products;
+mod reservations;
+
+/// What every handler works with.
+#[derive(Clone)]
+pub struct App {
+    pub store: Store,
+    pub search: Arc<dyn SearchIndex>,
+    pub sales: Arc<ConsumerGroup>,
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Emporium catalog",
+    description = "Products, categories, search, stock and reservations."
+))]
+struct Document;
+
+const GATEWAY: &[ServiceName] = &[ServiceName::Gateway];
+const READERS: &[ServiceName] = &[ServiceName::Gateway, ServiceName::Carts, ServiceName::Orders];
+const ORDERS: &[ServiceName] = &[ServiceName::Orders];
+const OPERATOR: &[ServiceName] = &[ServiceName::Operator];
+const KEEPERS: &[ServiceName] = &[ServiceName::Gateway, ServiceName::Operator];
+
+/// All routes, each with its callers.
+pub fn api() -> Api<App> {
+    Api::new(Document::openapi())
+        .allow(GATEWAY, routes!(lists::list_products))
+        .allow(GATEWAY, routes!(products::post_product))
+        .allow(
+            GATEWAY,
+            routes!(
+                products::get_product,
+                products::patch_product,
+                products::delete_product
+            ),
+        )
+        .allow(READERS, routes!(products::batch_products))
+        .allow(GATEWAY, routes!(products::post_stock))
+        .allow(GATEWAY, routes!(lists::suggest))
+        .allow(GATEWAY, routes!(lists::list_categories))
+        .allow(
+            ORDERS,
+            routes!(reservations::put_reservation, reservations::delete_reservation),
+        )
+        .allow(ORDERS, routes!(reservations::extend_reservation))
+        .allow(ORDERS, routes!(reservations::commit_reservation))
+        .allow(OPERATOR, routes!(bulk::load_products))
+        .allow(OPERATOR, routes!(bulk::load_adjustments))
+        .allow(&ServiceName::ALL, routes!(get_events))
+        .allow(KEEPERS, routes!(get_dead_letters))
+        .allow(KEEPERS, routes!(replay_dead_letter))
+}
+
+/// The event history, in pages.
+#[utoipa::path(get, path = "/events", params(HistoryQuery), responses((status = 200, body = HistoryPage)))]
+async fn get_events(
+    State(app): State<App>,
+    query: Query<HistoryQuery>,
+) -> Result<Json<HistoryPage>, Problem> {
+    history::serve_page(&app.store.outbox, query).await
+}
+
+/// Events of other services that could not be applied.
+#[utoipa::path(get, path = "/dead-letters", params(DeadLetterQuery), responses((status = 200, body = DeadLetterList)))]
+async fn get_dead_letters(
+    State(app): State<App>,
+    query: Query<DeadLetterQuery>,
+) -> Result<Json<DeadLetterList>, Problem> {
+    consumer::list_dead_letters(&app.sales, query).await
+}
+
+/// Applies one of them again.
+#[utoipa::path(post, path = "/dead-letters/{id}/replay", params(("id" = i64, Path)),
+    responses((status = 200, body = DeadLetter), (status = 404, description = "`not-found`"),
+              (status = 409, description = "`still-rejected`")))]
+async fn replay_dead_letter(
+    State(app): State<App>,
+    Path(id): Path<i64>,
+) -> Result<Json<DeadLetter>, Problem> {
+    consumer::replay_dead_letter(&app.sales, id).await
+}

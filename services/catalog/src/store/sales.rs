@@ -1,0 +1,119 @@
+//! Sales, as the orders service tells them: they make products popular.
+
+use std::collections::BTreeMap;
+
+use emporium_event_bus::event::CloudEvent;
+use emporium_event_bus::{ApplyError, Consumer};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::Store;
+use super::inventory::{self, Stock};
+use crate::search::IndexChange;
+
+/// The consumer group.
+pub const GROUP: &str = "catalog";
+const CONFIRMED: &str = "order.confirmed.v1";
+/// A quantity beyond this in one order is not believed.
+const QUANTITY_MAX: i64 = 1_000_000;
+
+/// What the catalog reads of a confirmed order.
+#[derive(Debug, Deserialize)]
+struct Confirmed {
+    lines: Vec<Line>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Line {
+    product_id: Uuid,
+    quantity: i64,
+}
+
+/// Counts units sold. A whole batch of orders takes five statements: events are claimed in the inbox together, and products
+/// that many orders have are written once.
+pub struct SalesCounter(pub Store);
+
+#[async_trait::async_trait]
+impl Consumer for SalesCounter {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[CONFIRMED]
+    }
+
+    async fn apply(&self, events: &[&CloudEvent]) -> Result<(), ApplyError> {
+        let orders: Vec<(Uuid, Confirmed)> = events
+            .iter()
+            .map(|event| Ok((event.id, event.data()?)))
+            .collect::<Result<_, serde_json::Error>>()?;
+        let Self(store) = self;
+        let mut tx = store.db.begin().await?;
+        let ids: Vec<Uuid> = orders.iter().map(|(id, _)| *id).collect();
+        let claimed: Vec<Uuid> = sqlx::query_scalar(
+            "INSERT INTO catalog_inbox (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS e (id)
+             ON CONFLICT DO NOTHING RETURNING event_id",
+        )
+        .bind(GROUP)
+        .bind(ids)
+        .fetch_all(&mut tx)
+        .await?;
+        let sold = units_sold(
+            orders
+                .iter()
+                .filter(|(id, _)| claimed.contains(id))
+                .map(|(_, order)| order),
+        );
+        let ids: Vec<Uuid> = sold.keys().copied().collect();
+        if !ids.is_empty() {
+            // Products that are not known here are passed over: they cannot be listed either.
+            let locked = inventory::lock(&mut tx, &ids).await?;
+            let after: Vec<Stock> = locked.iter().map(|stock| more_popular(stock, &sold)).collect();
+            store.write_popularity(&mut tx, &after).await?;
+            let changes: Vec<IndexChange> = after
+                .iter()
+                .filter(|stock| !stock.archived)
+                .map(Stock::trade)
+                .collect();
+            store.search.write(&mut tx, &changes).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    async fn write_popularity(
+        &self,
+        tx: &mut emporium_service_kit::Tx,
+        stocks: &[Stock],
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "UPDATE catalog_stock AS s SET popularity = n.popularity, version = n.version, updated_at = $4
+             FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS n (id, popularity, version)
+             WHERE s.product_id = n.id",
+        )
+        .bind(stocks.iter().map(|stock| stock.product_id).collect::<Vec<_>>())
+        .bind(stocks.iter().map(|stock| stock.popularity).collect::<Vec<_>>())
+        .bind(stocks.iter().map(|stock| stock.version).collect::<Vec<_>>())
+        .bind(self.clock.now())
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+}
+
+fn units_sold<'a>(orders: impl Iterator<Item = &'a Confirmed>) -> BTreeMap<Uuid, i64> {
+    let mut sold: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for line in orders.flat_map(|order| &order.lines) {
+        let units = sold.entry(line.product_id).or_default();
+        *units = units.saturating_add(line.quantity.clamp(0, QUANTITY_MAX));
+    }
+    sold
+}
+
+fn more_popular(stock: &Stock, sold: &BTreeMap<Uuid, i64>) -> Stock {
+    let units = sold.get(&stock.product_id).copied().unwrap_or(0);
+    Stock {
+        popularity: stock.popularity.saturating_add(units),
+        version: stock.version + 1,
+        ..stock.clone()
+    }
+}
