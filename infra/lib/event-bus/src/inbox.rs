@@ -3,7 +3,8 @@
 //!
 //! Rows are removed after [`KEPT`]. That is safe because no event is delivered that late without a reset before it:
 //!
-//! - the bus redelivers what a group has not acknowledged, and keeps what it has passed for hours, not weeks;
+//! - the bus redelivers what a group has not acknowledged, and keeps what it has passed for a week; a group that was stopped
+//!   for longer takes its next batch first and removes rows after it;
 //! - relays publish again only what the last moments before a crash left unnoted;
 //! - dead letters were rolled back, so they have no row until they are replayed, and are gone
 //!   [`DEAD_LETTER_KEPT`](crate::bus::DEAD_LETTER_KEPT) after it;

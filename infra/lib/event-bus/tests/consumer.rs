@@ -3,91 +3,14 @@
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use emporium_event_bus::bus::BusError;
 use emporium_event_bus::consumer::ATTEMPTS_MAX;
-use emporium_event_bus::{
-    ApplyError, Bus, CloudEvent, ConsumerGroup, EventData, StartAt, Transactional, TransactionalHandler,
-    outbox,
-};
-use emporium_service_kit::{Db, ServiceName, Tx};
-use support::{Fixture, Ping, number, travelling};
+use support::sum::{Setup, drain, setup, total};
+use support::travelling;
 use uuid::Uuid;
-
-/// Adds up pings in a table; refuses the number 13 while `strict`.
-struct Sum {
-    strict: Arc<AtomicBool>,
-}
-
-#[async_trait]
-impl TransactionalHandler for Sum {
-    fn kinds(&self) -> &'static [&'static str] {
-        &[Ping::TYPE]
-    }
-
-    async fn handle(&self, event: &CloudEvent, tx: &mut Tx) -> Result<(), ApplyError> {
-        let number = number(event);
-        sqlx::query("UPDATE total SET sum = sum + $1, count = count + 1")
-            .bind(number)
-            .execute(tx)
-            .await?;
-        if number == 13 && self.strict.load(Ordering::SeqCst) {
-            return Err(ApplyError::Rejected("thirteen".to_owned()));
-        }
-        Ok(())
-    }
-}
-
-struct Setup {
-    fixture: Fixture,
-    bus: Arc<dyn Bus>,
-    group: ConsumerGroup,
-    strict: Arc<AtomicBool>,
-}
-
-async fn setup() -> Setup {
-    let fixture = Fixture::new().await;
-    let db = fixture.db();
-    outbox::migrate(&db, ServiceName::Users).await.unwrap();
-    sqlx::raw_sql("CREATE TABLE total (sum bigint, count bigint); INSERT INTO total VALUES (0, 0)")
-        .execute(&db)
-        .await
-        .unwrap();
-    let bus = fixture.bus().await;
-    let strict = Arc::new(AtomicBool::new(true));
-    let consumer = Transactional::new(
-        db,
-        ServiceName::Users,
-        "sum",
-        Sum {
-            strict: strict.clone(),
-        },
-    );
-    let metrics = &fixture.environment.metrics;
-    let group = ConsumerGroup::new(bus.clone(), "sum", Arc::new(consumer), StartAt::End, metrics);
-    group.join().await.unwrap();
-    Setup {
-        fixture,
-        bus,
-        group,
-        strict,
-    }
-}
-
-async fn total(db: &Db) -> (i64, i64) {
-    sqlx::query_as("SELECT sum, count FROM total")
-        .fetch_one(db)
-        .await
-        .unwrap()
-}
-
-async fn drain(group: &ConsumerGroup) {
-    while group.step().await.unwrap() > 0 {}
-}
 
 #[tokio::test]
 async fn redelivered_events_count_once() {
@@ -111,7 +34,8 @@ async fn one_bad_event_becomes_a_dead_letter_and_can_be_replayed() {
         fixture,
         bus,
         group,
-        strict,
+        sum,
+        ..
     } = setup().await;
     bus.append(&(11..=15).map(travelling).collect::<Vec<_>>())
         .await
@@ -129,7 +53,7 @@ async fn one_bad_event_becomes_a_dead_letter_and_can_be_replayed() {
         (ATTEMPTS_MAX, "thirteen")
     );
     assert!(group.replay(&letters[0]).await.is_err(), "still refused");
-    strict.store(false, Ordering::SeqCst);
+    sum.strict.store(false, Ordering::SeqCst);
     group.replay(&letters[0]).await.unwrap();
     group.replay(&letters[0]).await.unwrap();
     assert_eq!(total(&fixture.db()).await, (65, 5), "replaying twice counts once");
@@ -246,4 +170,65 @@ async fn a_store_that_is_away_makes_no_dead_letters() {
     drain(&group).await;
     assert_eq!(total(&db).await, (1, 1));
     assert!(bus.dead_letters("sum", 0, 10).await.unwrap().is_empty());
+}
+
+/// A table that is gone is no event's fault, and would be every event's.
+#[tokio::test]
+async fn a_store_that_is_not_in_order_makes_no_dead_letters() {
+    let Setup {
+        fixture, bus, group, ..
+    } = setup().await;
+    let db = fixture.db();
+    bus.append(&[travelling(1), travelling(2)]).await.unwrap();
+    for (breaks, mends) in [
+        (
+            "ALTER TABLE total RENAME TO elsewhere",
+            "ALTER TABLE elsewhere RENAME TO total",
+        ),
+        (
+            "ALTER TABLE users_inbox RENAME TO elsewhere",
+            "ALTER TABLE elsewhere RENAME TO users_inbox",
+        ),
+        (
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE 'no space' USING ERRCODE = '58030'; END $$;
+             CREATE TRIGGER full_disk BEFORE UPDATE ON total EXECUTE FUNCTION full_disk()",
+            "DROP TRIGGER full_disk ON total",
+        ),
+    ] {
+        sqlx::raw_sql(breaks).execute(&db).await.unwrap();
+        assert!(group.step().await.is_err(), "{breaks}");
+        assert!(group.step().await.is_err(), "{breaks}");
+        sqlx::raw_sql(mends).execute(&db).await.unwrap();
+        assert!(
+            bus.dead_letters("sum", 0, 10).await.unwrap().is_empty(),
+            "{breaks}"
+        );
+    }
+    drain(&group).await;
+    assert_eq!(total(&db).await, (3, 2));
+}
+
+#[tokio::test]
+async fn an_event_that_the_store_refuses_becomes_a_dead_letter_after_a_while() {
+    let Setup {
+        fixture, bus, group, ..
+    } = setup().await;
+    let db = fixture.db();
+    sqlx::raw_sql("ALTER TABLE total ADD CHECK (sum < 100)")
+        .execute(&db)
+        .await
+        .unwrap();
+    bus.append(&[travelling(1), travelling(500), travelling(2)])
+        .await
+        .unwrap();
+    let started = std::time::Instant::now();
+    drain(&group).await;
+    assert!(
+        started.elapsed() > Duration::from_secs(1),
+        "a passing trouble has time to pass"
+    );
+    assert_eq!(total(&db).await, (3, 2));
+    let letters = bus.dead_letters("sum", 0, 10).await.unwrap();
+    assert_eq!((letters.len(), letters[0].attempts), (1, ATTEMPTS_MAX));
 }

@@ -1,6 +1,8 @@
 //! What the tests of the event bus share.
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod sum;
+
 use std::sync::Arc;
 
 use emporium_event_bus::bus::postgres::PostgresBus;
@@ -81,10 +83,23 @@ impl Fixture {
         )
     }
 
+    /// The bus's database, to look behind its interface.
+    pub fn bus_db(&self) -> Db {
+        let options = database_options(&self.bus.url).unwrap();
+        Db::connect(options, 2, Metrics::new(ServiceName::Users))
+    }
+
+    /// Writes pings in one transaction.
+    pub async fn write(&self, outbox: &Outbox, numbers: impl IntoIterator<Item = i64>) {
+        let events: Vec<_> = numbers.into_iter().map(Ping::event).collect();
+        let mut tx = self.db().begin().await.unwrap();
+        outbox.write_bulk(&mut tx, &events).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
     /// The numbers of all pings on the bus, in the order of positions.
     pub async fn bus_numbers(&self) -> Vec<i64> {
-        let options = database_options(&self.bus.url).unwrap();
-        let db = Db::connect(options, 1, Metrics::new(ServiceName::Users));
+        let db = self.bus_db();
         let sql = "SELECT (data->>'number')::bigint FROM bus_log ORDER BY position";
         sqlx::query_scalar(sql).fetch_all(&db).await.unwrap()
     }

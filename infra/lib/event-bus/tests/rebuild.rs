@@ -1,0 +1,209 @@
+//! Rebuilding projections from histories: really from the start, while members run, and once more after a crash.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use emporium_event_bus::consumer::{RebuildError, rebuild_projection};
+use emporium_event_bus::{Bus, ConsumerGroup, Outbox, StartAt};
+use emporium_service_kit::Db;
+use emporium_test_kit::eventually;
+use support::Fixture;
+use support::sum::{self, Sum, drain, owner, total};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+struct World {
+    fixture: Fixture,
+    bus: Arc<dyn Bus>,
+    outbox: Outbox,
+    start: StartAt,
+}
+
+/// An owner with the events 1 to 12 without 11, of which nothing is on the bus yet.
+async fn world() -> World {
+    let fixture = sum::fixture().await;
+    let outbox = fixture.outbox().await;
+    fixture.write(&outbox, (1..=12).filter(|n| *n != 11)).await;
+    World {
+        bus: fixture.bus().await,
+        start: owner(outbox.clone()).await,
+        outbox,
+        fixture,
+    }
+}
+
+const ALL: (i64, i64) = (67, 11);
+
+async fn spoil(db: &Db) {
+    sqlx::query("UPDATE total SET sum = -1, count = 1000")
+        .execute(db)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_rebuild_makes_a_spoilt_projection_right() {
+    let world = world().await;
+    let group = Sum::new().group(&world.fixture, &world.bus, world.start);
+    let db = world.fixture.db();
+    group.join().await.unwrap();
+    assert_eq!(total(&db).await, ALL);
+    while world.outbox.relay_step(world.bus.as_ref()).await.unwrap() > 0 {}
+    drain(&group).await;
+    assert_eq!(
+        total(&db).await,
+        ALL,
+        "what is in the history and on the bus counts once"
+    );
+    spoil(&db).await;
+    group.rebuild().await.unwrap();
+    assert_eq!(total(&db).await, ALL);
+    drain(&group).await;
+    assert_eq!(total(&db).await, ALL);
+}
+
+#[tokio::test]
+async fn a_rebuild_that_died_half_way_is_begun_again() {
+    let world = world().await;
+    let group = Sum::new().group(&world.fixture, &world.bus, world.start);
+    let db = world.fixture.db();
+    group.join().await.unwrap();
+    group.request_rebuild().await.unwrap();
+    let dead = Uuid::new_v4();
+    let lease = Duration::from_millis(200);
+    assert!(
+        world
+            .bus
+            .begin_rebuild("sum", dead, lease)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    spoil(&db).await;
+    assert_eq!(group.step().await.unwrap(), 0, "the other one is at it");
+    assert_eq!(total(&db).await, (-1, 1000));
+    eventually("the rebuild is taken over", 5, async || {
+        group.step().await.unwrap();
+        (world.bus.group_position("sum").await.unwrap() == Some(0)).then_some(())
+    })
+    .await;
+    assert_eq!(total(&db).await, ALL);
+    assert!(world.bus.finish_rebuild("sum", dead).await.is_err());
+}
+
+/// Events keep coming and members keep running while the projection is reset and built again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rebuilds_beside_running_members_count_every_event_once() {
+    let world = world().await;
+    let stop = CancellationToken::new();
+    let members: Vec<Arc<ConsumerGroup>> = (0..2)
+        .map(|_| Sum::new().group(&world.fixture, &world.bus, world.start.clone()))
+        .map(Arc::new)
+        .collect();
+    let mut tasks = Vec::new();
+    for member in &members {
+        let (member, stop) = (member.clone(), stop.clone());
+        tasks.push(tokio::spawn(async move { member.run(stop).await }));
+    }
+    tasks.push(tokio::spawn(
+        world.outbox.clone().relay(world.bus.clone(), stop.clone()),
+    ));
+    let mut expected = ALL;
+    for n in 100..160 {
+        world.fixture.write(&world.outbox, [n]).await;
+        world.outbox.wake();
+        expected = (expected.0 + n, expected.1 + 1);
+        if n % 10 == 0 {
+            let answer = rebuild_projection(&members[usize::from(n % 20 == 0)]).await;
+            assert_eq!(answer.unwrap(), 202);
+        }
+        tokio::time::sleep(Duration::from_millis(15)).await;
+    }
+    let db = world.fixture.db();
+    eventually("everything is counted once", 20, async || {
+        let end = world.bus.end().await.unwrap();
+        let read = world.bus.group_position("sum").await.unwrap() == Some(end) && end > 60;
+        (read && total(&db).await == expected).then_some(())
+    })
+    .await;
+    stop.cancel();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+}
+
+/// The reset waits for effects under way: one that committed between its two deletions would be lost.
+#[tokio::test]
+async fn a_reset_waits_for_effects_that_are_being_applied() {
+    let world = world().await;
+    let sum = Sum::new();
+    let group = sum.group(&world.fixture, &world.bus, world.start.clone());
+    group.join().await.unwrap();
+    while world.outbox.relay_step(world.bus.as_ref()).await.unwrap() > 0 {}
+    drain(&group).await;
+    world.fixture.write(&world.outbox, [100]).await;
+    world.outbox.relay_step(world.bus.as_ref()).await.unwrap();
+    sum.closed.send_replace(true);
+    let running = tokio::spawn(async move { group.step().await });
+    sum.entered.notified().await;
+    let rebuild = Sum::new().group(&world.fixture, &world.bus, world.start);
+    let rebuilding = tokio::spawn(async move { rebuild.rebuild().await });
+    eventually("the reset waits for a lock", 5, async || {
+        let sql = "SELECT count(*) FROM pg_locks WHERE relation = 'users_inbox'::regclass AND NOT granted";
+        let waiting: i64 = sqlx::query_scalar(sql)
+            .fetch_one(&world.fixture.db())
+            .await
+            .unwrap();
+        (waiting > 0).then_some(())
+    })
+    .await;
+    sum.closed.send_replace(false);
+    assert!(running.await.unwrap().is_err(), "the member was fenced off");
+    rebuilding.await.unwrap().unwrap();
+    assert_eq!(total(&world.fixture.db()).await, (ALL.0 + 100, ALL.1 + 1));
+}
+
+#[tokio::test]
+async fn reading_a_history_ends_when_told_to_stop() {
+    let fixture = sum::fixture().await;
+    let bus = fixture.bus().await;
+    // Takes connections and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let owner = sum::client(&format!("http://{}", silent.local_addr().unwrap()));
+    let group = Sum::new().group(&fixture, &bus, StartAt::Histories(vec![owner]));
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let stop = stop.clone();
+        async move { group.run(stop).await }
+    });
+    let _connection = silent.accept().await.unwrap();
+    stop.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(1), running).await;
+    ended.expect("at once").unwrap().unwrap();
+    assert_eq!(
+        bus.group_position("sum").await.unwrap(),
+        None,
+        "it has not joined"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_rebuilt_says_so() {
+    let world = world().await;
+    let mut sum = Sum::new();
+    let at_end = sum.group(&world.fixture, &world.bus, StartAt::End);
+    sum.resettable = false;
+    let no_reset = sum.group(&world.fixture, &world.bus, world.start);
+    no_reset.join().await.unwrap();
+    for group in [at_end, no_reset] {
+        let error = group.request_rebuild().await.unwrap_err();
+        assert!(matches!(error, RebuildError::Unsupported(_)));
+        let problem = rebuild_projection(&group).await.unwrap_err();
+        assert!(format!("{problem:?}").contains("not-rebuildable"), "{problem:?}");
+    }
+    assert!(world.bus.group_position("sum").await.unwrap().is_some());
+    assert_eq!(total(&world.fixture.db()).await, ALL);
+}
