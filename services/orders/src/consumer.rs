@@ -1,10 +1,11 @@
 //! What orders does with other services' events: keeps its copy of users, wakes sagas that wait for their charge.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use emporium_event_bus::{ApplyError, CloudEvent, Consumer};
-use emporium_service_kit::{Clock, Db};
+use emporium_event_bus::{ApplyError, CloudEvent, Consumer, inbox};
+use emporium_service_kit::{Clock, Db, ServiceName};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -44,14 +45,7 @@ impl Consumer for OrdersConsumer {
     async fn apply(&self, events: &[&CloudEvent]) -> Result<(), ApplyError> {
         let mut tx = self.db.begin().await?;
         let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
-        let fresh: Vec<Uuid> = sqlx::query_scalar(
-            "INSERT INTO orders_inbox (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id
-             ON CONFLICT DO NOTHING RETURNING event_id",
-        )
-        .bind(GROUP)
-        .bind(&ids)
-        .fetch_all(&mut tx)
-        .await?;
+        let fresh = inbox::claim(&mut tx, ServiceName::Orders, GROUP, &ids).await?;
         let fresh: Vec<&CloudEvent> = events
             .iter()
             .copied()
@@ -70,6 +64,23 @@ impl Consumer for OrdersConsumer {
             self.driver.wake();
         }
         Ok(())
+    }
+
+    fn can_reset(&self) -> bool {
+        true
+    }
+
+    /// Empties the copy of users. Sagas that wait for a charge look for it by themselves, too.
+    async fn reset(&self) -> Result<(), ApplyError> {
+        let mut tx = self.db.begin().await?;
+        inbox::reset(&mut tx, ServiceName::Orders, GROUP).await?;
+        customers::forget_all(&mut tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn reap(&self, age: Duration) -> Result<u64, ApplyError> {
+        Ok(inbox::reap(&self.db, ServiceName::Orders, GROUP, age).await?)
     }
 }
 

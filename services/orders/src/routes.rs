@@ -6,6 +6,7 @@ use axum::Json;
 use axum::body::Body as RawBody;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::http::StatusCode;
 use emporium_event_bus::Outbox;
 use emporium_event_bus::bus::DeadLetter;
 use emporium_event_bus::consumer::{self, ConsumerGroup, DeadLetterList, DeadLetterQuery};
@@ -59,6 +60,7 @@ pub fn api() -> Api<App> {
         .allow(OPERATOR, routes!(post_bulk))
         .allow(&ServiceName::ALL, routes!(get_events))
         .allow(CARETAKERS, routes!(get_dead_letters))
+        .allow(CARETAKERS, routes!(post_rebuild))
         .allow(CARETAKERS, routes!(post_replay))
 }
 
@@ -214,4 +216,10 @@ async fn get_dead_letters(
     responses((status = 200, body = DeadLetter), (status = 404, description = "`not-found`"), (status = 409, description = "`still-rejected`")))]
 async fn post_replay(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<DeadLetter>, Problem> {
     consumer::replay_dead_letter(&app.group, id).await
+}
+
+/// Rebuilds what orders keeps of other services' events, from their owners' histories.
+#[utoipa::path(post, path = "/rebuild", responses((status = 202, description = "A running member does it."), (status = 409, description = "`not-rebuildable`")))]
+async fn post_rebuild(State(app): State<App>) -> Result<StatusCode, Problem> {
+    consumer::rebuild_projection(&app.group).await
 }

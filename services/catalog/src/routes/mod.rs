@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use emporium_event_bus::ConsumerGroup;
 use emporium_event_bus::bus::DeadLetter;
 use emporium_event_bus::consumer::{self, DeadLetterList, DeadLetterQuery};
@@ -68,6 +69,7 @@ pub fn api() -> Api<App> {
         .allow(OPERATOR, routes!(bulk::load_products))
         .allow(OPERATOR, routes!(bulk::load_adjustments))
         .allow(&ServiceName::ALL, routes!(get_events))
+        .allow(KEEPERS, routes!(post_rebuild))
         .allow(KEEPERS, routes!(get_dead_letters))
         .allow(KEEPERS, routes!(replay_dead_letter))
 }
@@ -99,4 +101,10 @@ async fn replay_dead_letter(
     Path(id): Path<i64>,
 ) -> Result<Json<DeadLetter>, Problem> {
     consumer::replay_dead_letter(&app.sales, id).await
+}
+
+/// Counts popularity anew, from the history of orders.
+#[utoipa::path(post, path = "/rebuild", responses((status = 202, description = "A running member does it."), (status = 409, description = "`not-rebuildable`")))]
+async fn post_rebuild(State(app): State<App>) -> Result<StatusCode, Problem> {
+    consumer::rebuild_projection(&app.sales).await
 }

@@ -1,9 +1,11 @@
 //! Sales, as the orders service tells them: they make products popular.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use emporium_event_bus::event::CloudEvent;
-use emporium_event_bus::{ApplyError, Consumer};
+use emporium_event_bus::{ApplyError, Consumer, inbox};
+use emporium_service_kit::ServiceName;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -14,6 +16,8 @@ use crate::search::IndexChange;
 /// The consumer group.
 pub const GROUP: &str = "catalog";
 const CONFIRMED: &str = "order.confirmed.v1";
+/// Products whose popularity is taken back in one go.
+const RESET_BATCH: i64 = 5_000;
 /// A quantity beyond this in one order is not believed.
 const QUANTITY_MAX: i64 = 1_000_000;
 
@@ -47,14 +51,7 @@ impl Consumer for SalesCounter {
         let Self(store) = self;
         let mut tx = store.db.begin().await?;
         let ids: Vec<Uuid> = orders.iter().map(|(id, _)| *id).collect();
-        let claimed: Vec<Uuid> = sqlx::query_scalar(
-            "INSERT INTO catalog_inbox (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS e (id)
-             ON CONFLICT DO NOTHING RETURNING event_id",
-        )
-        .bind(GROUP)
-        .bind(ids)
-        .fetch_all(&mut tx)
-        .await?;
+        let claimed = inbox::claim(&mut tx, ServiceName::Catalog, GROUP, &ids).await?;
         let sold = units_sold(
             orders
                 .iter()
@@ -77,9 +74,51 @@ impl Consumer for SalesCounter {
         tx.commit().await?;
         Ok(())
     }
+
+    fn can_reset(&self) -> bool {
+        true
+    }
+
+    /// Popularity goes back to nothing; versions only ever grow.
+    async fn reset(&self) -> Result<(), ApplyError> {
+        let Self(store) = self;
+        let mut tx = store.db.begin().await?;
+        inbox::reset(&mut tx, ServiceName::Catalog, GROUP).await?;
+        loop {
+            let known = store.popular_products(&mut tx).await?;
+            if known.is_empty() {
+                break;
+            }
+            let locked = inventory::lock(&mut tx, &known).await?;
+            let after: Vec<Stock> = locked.iter().map(unpopular).collect();
+            store.write_popularity(&mut tx, &after).await?;
+            let changes: Vec<IndexChange> = after
+                .iter()
+                .filter(|stock| !stock.archived)
+                .map(Stock::trade)
+                .collect();
+            store.search.write(&mut tx, &changes).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn reap(&self, age: Duration) -> Result<u64, ApplyError> {
+        Ok(inbox::reap(&self.0.db, ServiceName::Catalog, GROUP, age).await?)
+    }
 }
 
 impl Store {
+    /// Some products that somebody has bought, in the order of ids.
+    async fn popular_products(&self, tx: &mut emporium_service_kit::Tx) -> Result<Vec<Uuid>, sqlx::Error> {
+        sqlx::query_scalar(
+            "SELECT product_id FROM catalog_stock WHERE popularity > 0 ORDER BY product_id LIMIT $1",
+        )
+        .bind(RESET_BATCH)
+        .fetch_all(tx)
+        .await
+    }
+
     async fn write_popularity(
         &self,
         tx: &mut emporium_service_kit::Tx,
@@ -97,6 +136,14 @@ impl Store {
         .execute(tx)
         .await?;
         Ok(())
+    }
+}
+
+fn unpopular(stock: &Stock) -> Stock {
+    Stock {
+        popularity: 0,
+        version: stock.version + 1,
+        ..stock.clone()
     }
 }
 

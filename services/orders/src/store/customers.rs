@@ -1,6 +1,7 @@
 //! Orders' own copy of the users it needs.
 
 use emporium_service_kit::Db;
+use emporium_service_kit::Tx;
 use sqlx::Postgres;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -45,5 +46,13 @@ pub async fn store<'e>(
     .bind(now)
     .execute(executor)
     .await?;
+    Ok(())
+}
+
+/// Empties the copy; a customer who is needed before the rebuild has come by is asked for at the users service.
+pub async fn forget_all(tx: &mut Tx) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM orders_customer_copy")
+        .execute(tx)
+        .await?;
     Ok(())
 }
