@@ -85,7 +85,10 @@ impl Caller {
 
     /// `POST` of newline-delimited JSON.
     pub async fn bulk(&self, path: &str, records: &[Value]) -> Reply {
-        let text: String = records.iter().flat_map(|record| [record.to_string(), "\n".to_owned()]).collect();
+        let text: String = records
+            .iter()
+            .flat_map(|record| [record.to_string(), "\n".to_owned()])
+            .collect();
         Reply::read(
             self.request("POST", path)
                 .header("content-type", "application/x-ndjson")

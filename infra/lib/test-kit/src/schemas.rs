@@ -37,15 +37,32 @@ pub fn check_event<E: EventData + ToSchema>(folder: &str) {
 
 #[track_caller]
 fn check_file(path: &Path, document: &Value) {
-    let text = format!("{}\n", serde_json::to_string_pretty(document).unwrap());
     if std::env::var_os("EMPORIUM_UPDATE").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, &text).unwrap();
+        let text = serde_json::to_string_pretty(&sorted(document)).unwrap();
+        std::fs::write(path, format!("{text}\n")).unwrap();
     }
-    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let committed: Value = serde_json::from_str(&text).unwrap_or_default();
     assert!(
-        committed == text,
+        committed == *document,
         "{} is not what the code says: run the test once with EMPORIUM_UPDATE=1 and commit the result",
         path.display()
     );
+}
+
+/// The same with its keys in order, whatever order the build's `serde_json` keeps.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let ordered: std::collections::BTreeMap<&String, Value> =
+                map.iter().map(|(key, value)| (key, sorted(value))).collect();
+            ordered
+                .into_iter()
+                .map(|(key, value)| (key.clone(), value))
+                .collect()
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
 }
