@@ -40,6 +40,9 @@ pub struct CartViewLine {
     pub product_id: Uuid,
     /// Its name.
     pub name: Option<String>,
+    /// Its category's slug, for the storefront's pictures.
+    #[serde(skip)]
+    pub category: Option<String>,
     /// How many.
     pub quantity: i64,
     /// What one costs now.
@@ -170,6 +173,7 @@ fn price_line(line: &CartLine, product: Option<&Product>) -> CartViewLine {
     CartViewLine {
         product_id: line.product_id,
         name: product.map(|product| product.name.clone()),
+        category: product.map(|product| product.category.clone()),
         quantity: line.quantity,
         unit_price: product.map(|product| product.price),
         line_total: product.and_then(|product| product.price.checked_mul(line.quantity).ok()),
@@ -302,6 +306,7 @@ mod tests {
         CartViewLine {
             product_id: Uuid::nil(),
             name: None,
+            category: None,
             quantity,
             unit_price: price,
             line_total: price.and_then(|price| price.checked_mul(quantity).ok()),

@@ -5,6 +5,7 @@
 //! - `cart`: the asker's cart: which one, merged at sign-in, checked against the catalog.
 //! - `compose`: answers that need several services; what is missing is named instead of hidden.
 //! - `api`: the routes under `/api`, by resource; `docs`: the page to browse them.
+//! - `pages`: the storefront.
 //! - `security`: headers of every answer, protection against requests from other sites.
 
 mod api;
@@ -17,6 +18,7 @@ mod cookies;
 mod docs;
 mod error;
 mod identity;
+mod pages;
 mod security;
 
 use axum::extract::DefaultBodyLimit;
@@ -46,17 +48,20 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
 /// Builds the service with these settings.
 pub fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
     let app = App::new(environment, config)?;
-    let router = docs::serve(api::routes().with_state(app.clone()))
-        .layer(
-            CompressionLayer::new()
-                .quality(CompressionLevel::Fastest)
-                .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_BYTES_MIN))),
-        )
+    let routes = api::routes().pages(pages::routes());
+    let router = docs::serve(routes.with_state(app.clone()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(
             app.clone(),
             security::refuse_other_sites,
         ))
+        .layer(middleware::from_fn(pages::in_shop_look))
+        // Outside of the layer that reads problems.
+        .layer(
+            CompressionLayer::new()
+                .quality(CompressionLevel::Fastest)
+                .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_BYTES_MIN))),
+        )
         .layer(middleware::from_fn_with_state(app, security::headers));
     Ok(Service::new(router))
 }

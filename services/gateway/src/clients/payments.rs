@@ -18,7 +18,7 @@ pub struct Payments(Client);
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Charge {
     /// The order it pays for.
-    pub order_id: Uuid,
+    pub order_id: Option<Uuid>,
     /// How much.
     pub amount: Money,
     /// How far it is.

@@ -4,10 +4,15 @@
 
 mod accounts;
 mod admin;
+mod browser;
 mod cart;
 mod documents;
 mod edge;
+mod html;
 mod input;
 mod orders;
+mod pages;
+mod pages_buying;
+mod pages_forms;
 mod products;
 mod support;
