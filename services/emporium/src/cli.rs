@@ -1,15 +1,19 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use emporium_service_kit::ServiceName;
 use emporium_service_kit::config::Settings;
 use emporium_service_kit::telemetry::{self, LogFormat};
 
 use crate::data_dir::DataDir;
-use crate::{Error, load, run, serve};
+use crate::terminal::note;
+use crate::{Error, load, run, serve, signals, status};
 
 /// A shop in which every service keeps its own data. Without a command it starts the whole shop.
 #[derive(Debug, Parser)]
@@ -35,6 +39,8 @@ enum Command {
     /// Load a real data set, into the running shop or into a data folder.
     #[command(subcommand)]
     Import(load::Import),
+    /// Tell whether the shop of a data folder runs, and how its services are; exit code 3 when it does not run.
+    Status,
     /// Write the settings by which services know each other, for running them apart.
     Keys(KeysOptions),
 }
@@ -44,6 +50,7 @@ enum Command {
 pub struct ServeOptions {
     /// gateway, users, sessions, catalog, carts, orders or payments.
     pub service: ServiceName,
+    /// The service's settings.
     #[command(flatten)]
     pub settings: Settings,
 }
@@ -56,12 +63,49 @@ pub struct KeysOptions {
     out: PathBuf,
 }
 
+impl Cli {
+    /// Reads arguments. The options of `run` may stand before that word as well, since it can be left out.
+    fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        match (&mut cli.command, matches.subcommand()) {
+            (Some(Command::Run(options)), Some((_, after))) => {
+                options.take_given(&cli.run, |id| is_given(&matches, id) && !is_given(after, id));
+            }
+            (Some(_), Some((name, _))) => {
+                let ids = run::Options::command();
+                let stray = ids
+                    .get_arguments()
+                    .find(|option| is_given(&matches, option.get_id().as_str()));
+                if let Some(option) = stray {
+                    let option = option.get_long().unwrap_or_default();
+                    let text = format!(
+                        "--{option} is an option of `run`; `{name}` takes it after its own name, or not at all"
+                    );
+                    return Err(command.error(ErrorKind::ArgumentConflict, text));
+                }
+            }
+            _ => {}
+        }
+        Ok(cli)
+    }
+}
+
+fn is_given(matches: &ArgMatches, id: &str) -> bool {
+    // Asking for an id that is not defined would be a fault of the program; the two sets of options are the same.
+    matches.try_contains_id(id).is_ok() && matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
 /// The program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
+        Err(error) => {
+            let text = format!("cannot start threads: {error}; raise the limit on processes");
+            return fail(&Error::Other(text));
+        }
     };
     let code = match runtime.block_on(dispatch(cli)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,27 +119,82 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<(), Error> {
     let dir = || DataDir::open(cli.data_dir.as_deref());
     match cli.command {
-        None => run::run(&dir()?, &cli.run).await,
-        Some(Command::Run(options)) => run::run(&dir()?, &options).await,
+        None => run::run(&dir()?, &cli.run, &signals::watch()?).await,
+        Some(Command::Run(options)) => run::run(&dir()?, &options, &signals::watch()?).await,
         Some(Command::Serve(options)) => serve::serve(cli.data_dir.as_deref(), options).await,
         Some(Command::Seed(options)) => {
-            quiet_log();
-            load::seed(&dir()?, &options).await
+            quiet_log()?;
+            load::seed(&dir()?, &options, &signals::watch()?).await
         }
         Some(Command::Import(import)) => {
-            quiet_log();
-            load::import(&dir()?, &import).await
+            quiet_log()?;
+            load::import(&dir()?, &import, &signals::watch()?).await
         }
+        Some(Command::Status) => status::status(&dir()?).await,
         Some(Command::Keys(options)) => serve::write_keys(cli.data_dir.as_deref(), &options.out),
     }
 }
 
 /// Commands with progress bars show warnings only.
-fn quiet_log() {
-    telemetry::init("warn", LogFormat::Text);
+fn quiet_log() -> Result<(), Error> {
+    Ok(telemetry::init("warn", LogFormat::Text)?)
 }
 
-fn fail(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::FAILURE
+/// One line, also when a cause has more.
+fn fail(error: &Error) -> ExitCode {
+    let text = error.to_string();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    note(format_args!("error: {}", lines.join(" ")));
+    error.exit_code()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port(arguments: &[&str]) -> Result<u16, ErrorKind> {
+        let all = ["emporium"].iter().chain(arguments).map(OsString::from);
+        let cli = Cli::read(all).map_err(|error| error.kind())?;
+        Ok(match cli.command {
+            Some(Command::Run(options)) => options.port,
+            _ => cli.run.port,
+        })
+    }
+
+    #[test]
+    fn run_takes_its_options_before_and_after_its_name() {
+        assert_eq!(port(&[]), Ok(8080));
+        assert_eq!(port(&["run"]), Ok(8080));
+        assert_eq!(port(&["--port", "18500"]), Ok(18500));
+        assert_eq!(port(&["--port", "18500", "run"]), Ok(18500));
+        assert_eq!(port(&["run", "--port", "18500"]), Ok(18500));
+        assert_eq!(
+            port(&["--port", "1", "run", "--port", "18500"]),
+            Ok(18500),
+            "the nearer one counts"
+        );
+        assert_eq!(port(&["--log", "info", "run", "--port", "18500"]), Ok(18500));
+        assert_eq!(
+            port(&["--data-dir", "/x", "--port", "18500", "run", "--sample", "none"]),
+            Ok(18500)
+        );
+    }
+
+    #[test]
+    fn options_of_run_do_not_get_lost_with_other_commands() {
+        assert_eq!(
+            port(&["--port", "18500", "seed"]),
+            Err(ErrorKind::ArgumentConflict)
+        );
+        assert_eq!(port(&["--data-dir", "/x", "seed"]), Ok(8080));
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
 }

@@ -9,9 +9,9 @@
 //! | `running.json` | while the shop runs: process and ports, mode 0600 |
 //! | `emporium.lock` | held by the process that has the folder |
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
@@ -36,9 +36,11 @@ impl DataDir {
     /// Opens the folder, making it when it is missing.
     pub fn open(path: Option<&Path>) -> Result<Self, Error> {
         let path = path.map_or_else(default_path, Path::to_path_buf);
-        let failed = |source| Error::Folder { path: path.clone(), source };
-        // Others may pass through (the database server runs as another user when we are root); what is private is 0600.
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(&path).map_err(failed)?;
+        let failed = |source| Error::Folder {
+            path: path.clone(),
+            source,
+        };
+        create(&path).map_err(failed)?;
         let path = path.canonicalize().map_err(failed)?;
         Ok(Self { path })
     }
@@ -56,8 +58,16 @@ impl DataDir {
     /// Takes the folder for this process; `None` when another process has it.
     pub fn take(&self) -> Result<Option<Owned>, Error> {
         let path = self.file("emporium.lock");
-        let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let lock = open.map_err(|source| Error::Folder { path: self.path.clone(), source })?;
+        let open = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path);
+        let lock = open.map_err(|source| Error::Folder {
+            path: self.path.clone(),
+            source,
+        })?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(Owned { _lock: lock })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
@@ -71,7 +81,10 @@ impl DataDir {
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
-                .map_err(|error| Error::Damaged { path, problem: error.to_string() }),
+                .map_err(|error| Error::Damaged {
+                    path,
+                    problem: error.to_string(),
+                }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(Error::Folder { path, source }),
         }
@@ -80,21 +93,73 @@ impl DataDir {
     /// Writes a JSON file that only its owner may read. It is either the old or the new one, never half of it.
     pub fn write(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
         let path = self.file(name);
-        let failed = |source| Error::Folder { path: path.clone(), source };
-        let text = serde_json::to_vec_pretty(value)
-            .map_err(|error| Error::Damaged { path: path.clone(), problem: error.to_string() })?;
-        let part = self.file(&format!("{name}.part"));
-        let open = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&part);
-        let mut file = open.map_err(failed)?;
-        file.write_all(&text).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all()).map_err(failed)?;
-        fs::rename(&part, &path).map_err(failed)?;
-        // The rename itself has to survive a power cut too.
-        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(failed)
+        let failed = |source| Error::Folder {
+            path: path.clone(),
+            source,
+        };
+        let text = serde_json::to_vec_pretty(value).map_err(|error| Error::Damaged {
+            path: path.clone(),
+            problem: error.to_string(),
+        })?;
+        write_private(&path, &[&text[..], b"\n"].concat()).map_err(failed)
     }
 
     /// Removes a file if it is there.
     pub fn remove(&self, name: &str) {
         let _ = fs::remove_file(self.file(name));
+    }
+}
+
+/// Creates a folder that is missing, whatever the umask says. An ordinary user's is closed to everybody else. Root's lets
+/// others pass: the database server runs as another user then, and what is private is 0600. Existing ones stay as they are.
+fn create(path: &Path) -> io::Result<()> {
+    let root = rustix::process::geteuid().is_root();
+    if path.is_dir() {
+        return Ok(());
+    }
+    let path = std::path::absolute(path)?;
+    let above: Vec<&Path> = path
+        .ancestors()
+        .skip(1)
+        .take_while(|above| !above.exists())
+        .collect();
+    for folder in above.into_iter().rev() {
+        create_one(folder, if root { 0o755 } else { 0o700 })?;
+    }
+    create_one(&path, if root { 0o711 } else { 0o700 })
+}
+
+fn create_one(path: &Path, mode: u32) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode)),
+        // Somebody else was faster.
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a file that only its owner may read. After a crash it is either the old or the new one, never half of it; and the
+/// new one is a file of its own, so that it takes neither the mode nor the readers of an old one.
+pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(&part)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    // The rename itself has to survive a power cut too.
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
     }
 }
 
@@ -104,6 +169,8 @@ pub fn default_path() -> PathBuf {
     if rustix::process::geteuid().is_root() {
         return PathBuf::from("/var/lib/emporium");
     }
-    etcetera::choose_base_strategy()
-        .map_or_else(|_| PathBuf::from("emporium-data"), |places| places.data_dir().join("emporium"))
+    etcetera::choose_base_strategy().map_or_else(
+        |_| PathBuf::from("emporium-data"),
+        |places| places.data_dir().join("emporium"),
+    )
 }

@@ -1,8 +1,16 @@
 //! What can go wrong on the command line. Every message is one line that says what to do.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use emporium_seed::LoadError;
+use emporium_service_kit::telemetry::BadFilter;
 use emporium_service_kit::{ServiceName, StartError};
+
+use crate::signals::EXIT_INTERRUPTED;
+
+/// What `emporium status` answers when there is no shop to tell about; the same as `systemctl status`.
+const EXIT_NOT_RUNNING: u8 = 3;
 
 /// An error of the program.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +39,16 @@ pub enum Error {
         /// Which process and where, when known.
         detail: String,
     },
+    /// No process has the data folder.
+    #[error("no shop runs with the data folder {}; start it with `emporium`, or name its folder with --data-dir", _0.display())]
+    NotRunning(PathBuf),
+    /// A signal came before the work was done. What was started has been stopped.
+    #[error("interrupted; what is loaded already stays, and the same command continues safely")]
+    Interrupted,
     /// A port is taken.
-    #[error("port {port} (for {service}) cannot be used: {source}; stop what uses it, or choose another range with --port")]
+    #[error(
+        "port {port} (for {service}) cannot be used: {source}; stop what uses it, or choose another range with --port"
+    )]
     Port {
         /// The port.
         port: u16,
@@ -48,26 +64,52 @@ pub enum Error {
     #[error("{0}")]
     Postgres(#[from] emporium_embedded_postgres::Error),
     /// Databases and roles could not be made.
-    #[error("the services' databases cannot be prepared: {0}")]
+    #[error(
+        "the services' databases cannot be prepared: {0}; postgres/server.log in the data folder tells more, mend it and start again"
+    )]
     Provision(#[from] sqlx::Error),
     /// The event bus could not be prepared.
-    #[error("{0}")]
+    #[error(
+        "the event bus cannot be prepared: {0}; postgres/server.log in the data folder tells more, mend it and start again"
+    )]
     Bus(#[from] emporium_event_bus::BusError),
     /// A service could not start.
     #[error("{0}")]
     Start(#[from] StartError),
+    /// The log filter.
+    #[error("{0}")]
+    Log(#[from] BadFilter),
     /// A service refused something the program asked of it.
-    #[error("{what}: {source}")]
+    #[error("{what} failed: {source}; try again, with --log info if the reason is not clear")]
     Call {
         /// What was being done.
         what: &'static str,
         /// The cause.
         source: emporium_service_kit::client::CallError,
     },
-    /// Seeding or importing failed.
-    #[error("{0}")]
-    Load(#[from] emporium_seed::Error),
+    /// A load stopped.
+    #[error("{0}{remedy}", remedy = remedy(_0))]
+    Load(#[from] LoadError),
     /// Something else, said in full.
     #[error("{0}")]
     Other(String),
+}
+
+/// Errors of a load say themselves how to go on; those of reading a file do not know where it came from.
+fn remedy(error: &LoadError) -> &'static str {
+    match error {
+        LoadError::Import(_) => "; give the path of the whole data set and a reject file that can be written",
+        _ => "",
+    }
+}
+
+impl Error {
+    /// What the process answers.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
+            Self::NotRunning(_) => ExitCode::from(EXIT_NOT_RUNNING),
+            _ => ExitCode::FAILURE,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Emporium in one process: an embedded PostgreSQL, every service with its own database and role, the gateway with its
 //! storefront. The `emporium` program is a thin command line over this library; the end-to-end tests use it as well.
 
+pub mod admin;
 pub mod cli;
 pub mod data_dir;
 pub mod error;
@@ -9,7 +10,11 @@ pub mod load;
 pub mod operator;
 pub mod provision;
 pub mod run;
+pub mod running;
 pub mod serve;
 pub mod shop;
+pub mod signals;
+pub mod status;
+pub mod terminal;
 
 pub use error::Error;

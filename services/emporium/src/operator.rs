@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use emporium_service_kit::ServiceName;
 use emporium_service_kit::client::Client;
+use tokio_util::sync::CancellationToken;
 
+use crate::Error;
 use crate::data_dir::DataDir;
 use crate::keys::Keys;
+use crate::running::RunningFile;
 use crate::shop::{self, Shop};
-use crate::Error;
+use crate::terminal::{Steps, note};
 
 /// Access to a shop's services with the operator's token.
 pub struct Operator {
@@ -19,7 +22,10 @@ pub struct Operator {
 impl Operator {
     /// Access to a shop in this process.
     pub fn of(shop: &Shop) -> Self {
-        Self { urls: shop.urls.clone(), keys: shop.keys().clone() }
+        Self {
+            urls: shop.urls.clone(),
+            keys: shop.keys().clone(),
+        }
     }
 
     /// Base URL of a service.
@@ -28,41 +34,58 @@ impl Operator {
     }
 
     /// The operator's token for a service.
-    pub fn token(&self, service: ServiceName) -> String {
-        self.keys.secret(ServiceName::Operator).token_for(service)
+    pub fn token(&self, service: ServiceName) -> Result<String, Error> {
+        Ok(self.keys.secret(ServiceName::Operator)?.token_for(service))
     }
 
     /// A client of a service in the name of `caller`. The program holds every key of the shop it runs.
-    pub fn client(&self, caller: ServiceName, callee: ServiceName) -> Client {
+    pub fn client(&self, caller: ServiceName, callee: ServiceName) -> Result<Client, Error> {
         shop::client(&self.keys, &self.urls, caller, callee)
     }
 }
 
-/// Runs `work` against the shop of a data folder: the running one, or one that is started for it and stopped after.
+/// Runs `work` against the shop of a data folder: the running one, or one that is started for it and stopped after. When
+/// `stop` is cancelled the work is left where it is; what the owners have committed stays.
 pub async fn with_shop<T>(
     dir: &DataDir,
+    stop: &CancellationToken,
     work: impl AsyncFnOnce(&Operator) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    if let Some(operator) = running(dir)? {
-        return work(&operator).await;
-    }
-    eprintln!("The shop does not run; starting it for this command.");
-    let shop = Shop::start(dir, 0, |step| eprintln!("{step}")).await?;
-    let result = work(&Operator::of(&shop)).await;
-    shop.stop().await?;
-    result
+    // The lock tells whether the shop runs; the file alone could be a leftover of a crash.
+    let Some(owned) = dir.take()? else {
+        return until(stop, work(&running(dir)?)).await;
+    };
+    note("The shop does not run; starting it for this command.");
+    let steps = Steps::begin();
+    let shop = Shop::start(dir, owned, 0, &steps, stop).await;
+    steps.end();
+    let shop = shop?;
+    let result = until(stop, work(&Operator::of(&shop))).await;
+    let stopped = shop.stop().await;
+    // What went wrong with the work is what counts.
+    let value = result?;
+    stopped.map(|()| value)
 }
 
-/// The running shop of a data folder. The lock tells whether it runs; the file alone could be a leftover of a crash.
-fn running(dir: &DataDir) -> Result<Option<Operator>, Error> {
-    if dir.take()?.is_some() {
-        return Ok(None);
-    }
-    let (Some(file), Some(keys)) = (shop::running_file(dir)?, Keys::existing(dir)?) else {
+async fn until<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    stop.run_until_cancelled(work)
+        .await
+        .unwrap_or(Err(Error::Interrupted))
+}
+
+/// The shop that another process runs.
+fn running(dir: &DataDir) -> Result<Operator, Error> {
+    let (Some(file), Some(keys)) = (RunningFile::read(dir)?, Keys::existing(dir)?) else {
         return Err(Error::Other(format!(
             "the shop with the data folder {} is just starting or stopping; try again in a moment",
             dir.path().display()
         )));
     };
-    Ok(Some(Operator { urls: file.urls, keys }))
+    Ok(Operator {
+        urls: file.urls,
+        keys,
+    })
 }

@@ -1,23 +1,20 @@
 //! `emporium` and `emporium run`: the whole shop until Ctrl-C or SIGTERM.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use comfy_table::{Table, presets};
 use emporium_seed::Scale;
+use emporium_service_kit::ServiceName;
 use emporium_service_kit::telemetry::{self, LogFormat};
-use emporium_service_kit::{ServiceName, config};
-use indicatif::{ProgressBar, ProgressStyle};
-use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
 use crate::operator::Operator;
+use crate::running::already_running;
 use crate::shop::Shop;
-use crate::{Error, keys, load};
-
-const ADMIN_FILE: &str = "admin.json";
-const ADMIN_EMAIL: &str = "admin@emporium.example";
+use crate::terminal::{Steps, say};
+use crate::{Error, admin, load};
 
 /// Options of the whole shop.
 #[derive(Debug, Clone, Parser)]
@@ -50,114 +47,96 @@ impl std::str::FromStr for Sample {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "none" => Ok(Self::None),
-            other => other.parse().map(Self::Scale).map_err(|_| "choose tiny, small, medium, large or none".to_owned()),
+            other => other
+                .parse()
+                .map(Self::Scale)
+                .map_err(|_| "choose tiny, small, medium, large or none".to_owned()),
         }
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Admin {
-    email: String,
-    password: String,
+impl Options {
+    /// Takes those options of `from` that `given` names.
+    pub fn take_given(&mut self, from: &Self, given: impl Fn(&str) -> bool) {
+        if given("port") {
+            self.port = from.port;
+        }
+        if given("sample") {
+            self.sample = from.sample;
+        }
+        if given("log") {
+            self.log.clone_from(&from.log);
+        }
+        if given("log_format") {
+            self.log_format = from.log_format;
+        }
+    }
 }
 
 /// Starts the shop, fills it if it is empty, says where everything is, and stops on a signal.
-pub async fn run(dir: &DataDir, options: &Options) -> Result<(), Error> {
-    telemetry::init(&options.log, options.log_format);
+pub async fn run(dir: &DataDir, options: &Options, stop: &CancellationToken) -> Result<(), Error> {
+    telemetry::init(&options.log, options.log_format)?;
     let started = Instant::now();
-    // The signals are watched from the beginning: the default action would end the process without draining.
-    let signal = tokio::spawn(config::until_signal());
-    let shop = {
-        let spinner = spinner("starting");
-        let steps = spinner.clone();
-        let shop = Shop::start(dir, options.port, move |step| tell(&steps, &step)).await;
-        spinner.finish_and_clear();
-        shop?
-    };
-    let filled = tokio::select! {
-        filled = fill(dir, &shop, options.sample) => Some(filled),
-        () = ended(signal) => None,
-    };
-    match filled {
-        None => {}
-        Some(Err(error)) => {
-            shop.stop().await?;
-            return Err(error);
+    let owned = dir.take()?.ok_or_else(|| already_running(dir))?;
+    let steps = Steps::begin();
+    let shop = Shop::start(dir, owned, options.port, &steps, stop).await;
+    steps.end();
+    let shop = match shop {
+        // Whoever sends the signal wants the shop to be stopped, and it is.
+        Err(Error::Interrupted) => {
+            say("Stopped before the shop was open.");
+            return Ok(());
         }
-        Some(Ok(())) => {
-            print_table(dir, &shop, started.elapsed());
-            config::until_signal().await;
-        }
+        shop => shop?,
+    };
+    let filled = stop.run_until_cancelled(fill(dir, &shop, options.sample)).await;
+    if let Some(Ok(())) = filled {
+        print_table(dir, &shop, started.elapsed());
+        stop.cancelled().await;
     }
-    println!("Stopping …");
-    shop.stop().await?;
-    println!("Stopped; everything is kept in {}.", dir.path().display());
+    say("Stopping …");
+    let stopped = shop.stop().await;
+    // Why the shop could not stay open is what counts.
+    filled.unwrap_or(Ok(()))?;
+    stopped?;
+    say(format_args!(
+        "Stopped; everything is kept in {}.",
+        dir.path().display()
+    ));
     Ok(())
-}
-
-async fn ended(signal: tokio::task::JoinHandle<()>) {
-    let _ = signal.await;
 }
 
 async fn fill(dir: &DataDir, shop: &Shop, sample: Sample) -> Result<(), Error> {
-    ensure_administrator(dir, shop).await?;
-    if let Sample::Scale(scale) = sample {
-        load::sample_if_empty(dir, &Operator::of(shop), scale).await?;
-    }
-    Ok(())
-}
-
-/// The file is written before the account is made: a crash in between leaves a file whose account the next start makes.
-async fn ensure_administrator(dir: &DataDir, shop: &Shop) -> Result<(), Error> {
-    let admin = match dir.read::<Admin>(ADMIN_FILE)? {
-        Some(admin) => admin,
-        None => {
-            let admin = Admin { email: ADMIN_EMAIL.to_owned(), password: keys::password() };
-            dir.write(ADMIN_FILE, &admin)?;
-            admin
-        }
+    let Sample::Scale(scale) = sample else {
+        return Ok(());
     };
-    let body = serde_json::json!({ "email": admin.email, "password": admin.password, "name": "Administrator" });
-    shop.client(ServiceName::Operator, ServiceName::Users)
-        .put("/administrator")
-        .json(&body)
-        .timeout(Duration::from_secs(20))
-        .done()
-        .await
-        .map_err(|source| Error::Call { what: "the administrator's account", source })
-}
-
-fn spinner(message: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_message(message);
-    bar.set_style(ProgressStyle::with_template("{spinner} {msg} ({elapsed})").unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    bar.enable_steady_tick(Duration::from_millis(120));
-    bar
-}
-
-fn tell(bar: &ProgressBar, step: &emporium_embedded_postgres::Progress) {
-    if std::io::stderr().is_terminal() {
-        bar.set_message(step.to_string());
-    } else {
-        eprintln!("{step}");
-    }
+    load::sample_if_empty(dir, &Operator::of(shop), scale).await
 }
 
 fn print_table(dir: &DataDir, shop: &Shop, took: Duration) {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY.parse().unwrap_or_default());
+    table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header(["", "address", "API document"]);
     for (name, url) in ordered(shop) {
-        let title = if name == ServiceName::Gateway { "the shop".to_owned() } else { name.to_string() };
+        let title = if name == ServiceName::Gateway {
+            "the shop".to_owned()
+        } else {
+            name.to_string()
+        };
         table.add_row([title, url.clone(), format!("{url}/openapi.json")]);
     }
-    println!("{table}");
     let shop_url = shop.urls.get(&ServiceName::Gateway).cloned().unwrap_or_default();
-    println!("Shop           {shop_url}");
-    println!("API            {shop_url}/api/docs");
-    println!("Administrator  {}", dir.file(ADMIN_FILE).display());
-    println!("Data           {}", dir.path().display());
-    println!("PostgreSQL     process {}, port {}", shop.postgres().0, shop.postgres().1);
-    println!("Ready after {:.1} s. Ctrl-C stops.", took.as_secs_f64());
+    let (pid, port) = shop.postgres();
+    say(table);
+    say(format_args!("Shop           {shop_url}"));
+    say(format_args!("API            {shop_url}/api/docs"));
+    say(format_args!("Administrator  {}", dir.file(admin::FILE).display()));
+    say(format_args!("Data           {}", dir.path().display()));
+    say(format_args!("PostgreSQL     process {pid}, port {port}"));
+    say(format_args!(
+        "Ready after {:.1} s. Ctrl-C stops.",
+        took.as_secs_f64()
+    ));
 }
 
 fn ordered(shop: &Shop) -> impl Iterator<Item = (ServiceName, &String)> {

@@ -9,18 +9,24 @@ use emporium_service_kit::telemetry;
 use crate::cli::ServeOptions;
 use crate::data_dir::DataDir;
 use crate::keys::Keys;
+use crate::terminal::say;
 use crate::{Error, provision, shop};
 
 /// Runs one service until a signal ends it. What is not set about keys comes from the data folder, if one is named.
 pub async fn serve(data_dir: Option<&Path>, options: ServeOptions) -> Result<(), Error> {
-    let ServeOptions { service, mut settings } = options;
-    telemetry::init(&settings.log, settings.log_format);
+    let ServeOptions {
+        service,
+        mut settings,
+    } = options;
+    telemetry::init(&settings.log, settings.log_format)?;
     if let Some(path) = data_dir
         && let Some(keys) = Keys::existing(&DataDir::open(Some(path))?)?
     {
-        settings.secret.get_or_insert_with(|| keys.secret(service).expose().to_owned());
+        if settings.secret.is_none() {
+            settings.secret = Some(keys.secret(service)?.expose().to_owned());
+        }
         if settings.callers.is_empty() {
-            settings.callers = keys.callers(service).to_setting();
+            settings.callers = keys.callers(service)?.to_setting();
         }
     }
     if settings.peers.is_empty() {
@@ -32,10 +38,14 @@ pub async fn serve(data_dir: Option<&Path>, options: ServeOptions) -> Result<(),
 
 /// Writes `<service>.env` files: from the data folder's keys when there are some, else from new ones.
 pub fn write_keys(data_dir: Option<&Path>, out: &Path) -> Result<(), Error> {
-    let existing = data_dir.map(|path| DataDir::open(Some(path)).and_then(|dir| Keys::existing(&dir))).transpose()?;
-    let keys = existing.flatten().unwrap_or_else(|| Keys::generate(provision::roles()));
+    let existing = data_dir
+        .map(|path| DataDir::open(Some(path)).and_then(|dir| Keys::existing(&dir)))
+        .transpose()?;
+    let keys = existing
+        .flatten()
+        .unwrap_or_else(|| Keys::generate(provision::roles()));
     keys.write_env_files(out)?;
-    println!("Wrote <service>.env files into {}.", out.display());
+    say(format_args!("Wrote <service>.env files into {}.", out.display()));
     Ok(())
 }
 

@@ -1,84 +1,124 @@
 //! The whole shop in one process. The services still talk over loopback HTTP, with tokens: moving one out changes
 //! nothing for the others.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use emporium_embedded_postgres::{Progress, Server, Settings};
+use emporium_embedded_postgres::{Server, Settings};
 use emporium_event_bus::bus::Bus;
 use emporium_event_bus::bus::postgres::PostgresBus;
 use emporium_service_kit::client::Client;
 use emporium_service_kit::metrics::Metrics;
-use emporium_service_kit::serve::{self, Running};
-use emporium_service_kit::{Clock, Db, Environment, Service, ServiceName, StartError};
-use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use emporium_service_kit::serve::Running;
+use emporium_service_kit::{Db, ServiceName};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::Error;
 use crate::data_dir::{DataDir, Owned};
 use crate::keys::Keys;
 use crate::provision::{self, OWNERS, Target, database_of};
+use crate::running::{self, RunningFile};
+use crate::terminal::Steps;
+use crate::{Error, admin, load};
 
-/// Connections of each service to its database.
-const POOL_SIZE: u32 = 8;
-const RUNNING_FILE: &str = "running.json";
+mod services;
+mod stop;
+
+use services::Listeners;
+pub use services::build;
+
 /// How long events stay on the bus after every group has read them. Histories stay with their owners for good.
-const BUS_RETENTION: std::time::Duration = std::time::Duration::from_hours(7 * 24);
-const TRIM_INTERVAL: std::time::Duration = std::time::Duration::from_hours(1);
+const BUS_RETENTION: Duration = Duration::from_hours(7 * 24);
+const TRIM_INTERVAL: Duration = Duration::from_hours(1);
+/// How long a signal during the database server's start waits for it to be ready, to stop it in order.
+const START_GRACE: Duration = Duration::from_secs(2);
 
-/// What a running shop leaves in the data folder, for the other commands.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RunningFile {
-    /// The process.
-    pub pid: u32,
-    /// Where each service listens.
-    pub urls: BTreeMap<ServiceName, String>,
-    /// The database URL of each owner, for looking into it.
-    pub databases: BTreeMap<ServiceName, String>,
-}
-
-/// A running shop.
+/// A running shop, or one that is being started.
 pub struct Shop {
     /// Where each service listens.
     pub urls: BTreeMap<ServiceName, String>,
     keys: Keys,
     dir: DataDir,
     services: Vec<(ServiceName, Running)>,
-    trimmer: JoinHandle<()>,
+    pools: Vec<Db>,
+    trimmer: Option<JoinHandle<()>>,
     shutdown: CancellationToken,
     server: Server,
     _owned: Owned,
 }
 
 impl Shop {
-    /// Starts everything. `port` is the gateway's, the services take the ones after it; 0 means any free ports.
+    /// Starts everything. `port` is the gateway's, the services take the ones after it; 0 means any free ports. When `stop`
+    /// is cancelled on the way, what was started is stopped again: [`Error::Interrupted`].
     pub async fn start(
         dir: &DataDir,
+        owned: Owned,
         port: u16,
-        progress: impl Fn(Progress) + Send + 'static,
+        steps: &Steps,
+        stop: &CancellationToken,
     ) -> Result<Self, Error> {
-        let owned = dir.take()?.ok_or_else(|| already_running(dir))?;
+        // Whatever it says is of a run that was killed.
+        dir.remove(running::FILE);
         // Ports first: a clash is better found before anything is started.
-        let listeners = bind(port).await?;
-        let opened = Keys::open(dir, &provision::roles())?;
-        let server = Server::start_async(server_settings(dir), progress).await?;
-        let target = Target::new(&server, &opened.keys);
-        provision::provision(&target, opened.new).await?;
-        let urls: BTreeMap<_, _> = listeners.iter().map(|(name, _, url)| (*name, url.clone())).collect();
-        let shutdown = CancellationToken::new();
-        let services = start_services(listeners, &target, &urls).await?;
-        let trimmer = tokio::spawn(trim_bus(target.url("emporium_bus", "emporium_bus"), shutdown.clone()));
-        let databases = OWNERS
-            .into_iter()
-            .map(|name| (name, target.url(&database_of(name), &database_of(name))))
-            .collect();
-        dir.write(RUNNING_FILE, &RunningFile { pid: std::process::id(), urls: urls.clone(), databases })?;
-        Ok(Self { urls, keys: opened.keys, dir: dir.clone(), services, trimmer, shutdown, server, _owned: owned })
+        let listeners = services::bind(port).await?;
+        let keys = Keys::open(dir, &provision::roles())?;
+        let mut shop = Self {
+            urls: services::urls(&listeners),
+            keys,
+            dir: dir.clone(),
+            services: Vec::new(),
+            pools: Vec::new(),
+            trimmer: None,
+            shutdown: CancellationToken::new(),
+            server: start_server(dir, steps, stop).await?,
+            _owned: owned,
+        };
+        let begun = stop.run_until_cancelled(shop.begin(listeners, steps)).await;
+        if let Err(error) = begun.unwrap_or(Err(Error::Interrupted)) {
+            // The first error is the one to tell.
+            let _ = shop.stop().await;
+            return Err(error);
+        }
+        Ok(shop)
+    }
+
+    /// From the database server to the open gateway. The gateway comes last: before the administrator exists, nobody may
+    /// sign up.
+    async fn begin(&mut self, listeners: Listeners, steps: &Steps) -> Result<(), Error> {
+        steps.tell("preparing the databases");
+        let target = Target::new(&self.server, &self.keys);
+        provision::provision(&target).await?;
+        let bus = PostgresBus::connect(&target.bus_owner_url()?, Metrics::new(ServiceName::Operator)).await?;
+        let running = running_file(&target, &self.urls)?;
+        let environments = services::environments(&target, &self.urls)?;
+        self.pools.extend(
+            environments
+                .iter()
+                .filter_map(|environment| environment.db.clone()),
+        );
+        steps.tell("starting the services");
+        let built = services::build_all(&environments).await?;
+        let mut gateway = None;
+        for (environment, service, listener) in services::with_listeners(&environments, built, listeners) {
+            if environment.service == ServiceName::Gateway {
+                gateway = Some((environment, service, listener));
+            } else {
+                let running = services::serve(environment, service, listener)?;
+                self.services.push((environment.service, running));
+            }
+        }
+        let users = self.client(ServiceName::Operator, ServiceName::Users)?;
+        admin::ensure(&self.dir, &users, steps).await?;
+        if let Some((environment, service, listener)) = gateway {
+            let running = services::serve(environment, service, listener)?;
+            self.services.push((ServiceName::Gateway, running));
+        }
+        self.trimmer = Some(tokio::spawn(trim_bus(bus, self.shutdown.clone())));
+        self.dir.write(running::FILE, &running)
     }
 
     /// A client of one of the services, in the name of `caller`.
-    pub fn client(&self, caller: ServiceName, callee: ServiceName) -> Client {
+    pub fn client(&self, caller: ServiceName, callee: ServiceName) -> Result<Client, Error> {
         client(&self.keys, &self.urls, caller, callee)
     }
 
@@ -91,120 +131,67 @@ impl Shop {
     pub fn postgres(&self) -> (u32, u16) {
         (self.server.pid(), self.server.port())
     }
-
-    /// Drains and stops: the gateway first, so that nothing new comes in, then orders with its running sagas, then the
-    /// rest, at last the database server.
-    pub async fn stop(self) -> Result<(), Error> {
-        self.dir.remove(RUNNING_FILE);
-        self.shutdown.cancel();
-        let mut others = Vec::new();
-        for (name, running) in self.services {
-            match name {
-                ServiceName::Gateway | ServiceName::Orders => running.stop().await,
-                _ => others.push(running.stop()),
-            }
-        }
-        futures::future::join_all(others).await;
-        let _ = self.trimmer.await;
-        Ok(self.server.stop_async().await?)
-    }
 }
 
 /// A client of a service at one of `urls`, in the name of `caller`.
-pub fn client(keys: &Keys, urls: &BTreeMap<ServiceName, String>, caller: ServiceName, callee: ServiceName) -> Client {
-    let base = urls.get(&callee).map(String::as_str).unwrap_or_default();
-    Client::new(caller, callee, base, &keys.secret(caller), Metrics::new(caller))
-}
-
-/// Builds one service by its name.
-pub async fn build(environment: &Environment) -> Result<Service, StartError> {
-    match environment.service {
-        ServiceName::Users => emporium_users::build(environment).await,
-        ServiceName::Sessions => emporium_sessions::build(environment).await,
-        ServiceName::Catalog => emporium_catalog::build(environment).await,
-        ServiceName::Carts => emporium_carts::build(environment).await,
-        ServiceName::Orders => emporium_orders::build(environment).await,
-        ServiceName::Payments => emporium_payments::build(environment).await,
-        ServiceName::Gateway => emporium_gateway::build(environment).await,
-        ServiceName::Operator => Err(StartError::Missing {
-            service: ServiceName::Operator,
-            what: "nothing to serve",
-            remedy: "choose one of the services",
-        }),
-    }
-}
-
-/// What `running.json` says, if it is there.
-pub fn running_file(dir: &DataDir) -> Result<Option<RunningFile>, Error> {
-    dir.read(RUNNING_FILE)
-}
-
-fn already_running(dir: &DataDir) -> Error {
-    let detail = running_file(dir).ok().flatten().map_or_else(
-        || "(it is starting or stopping)".to_owned(),
-        |file| format!("(process {}, {})", file.pid, file.urls.get(&ServiceName::Gateway).cloned().unwrap_or_default()),
-    );
-    Error::Running { path: dir.path().to_path_buf(), detail }
-}
-
-fn server_settings(dir: &DataDir) -> Settings {
-    Settings { max_connections: 150, ..Settings::new(dir.file("postgres")) }
-}
-
-type Listeners = Vec<(ServiceName, TcpListener, String)>;
-
-async fn bind(port: u16) -> Result<Listeners, Error> {
-    let mut listeners = Vec::new();
-    for (offset, service) in (0_u16..).zip(ServiceName::listening()) {
-        let own = match port {
-            0 => 0,
-            first => first.checked_add(offset).ok_or(Error::PortRange(port))?,
-        };
-        let failed = |source| Error::Port { port: own, service, source };
-        let listener = TcpListener::bind(("127.0.0.1", own)).await.map_err(failed)?;
-        let url = format!("http://{}", listener.local_addr().map_err(failed)?);
-        listeners.push((service, listener, url));
-    }
-    Ok(listeners)
-}
-
-async fn start_services(
-    listeners: Listeners,
-    target: &Target<'_>,
+pub fn client(
+    keys: &Keys,
     urls: &BTreeMap<ServiceName, String>,
-) -> Result<Vec<(ServiceName, Running)>, Error> {
-    let starts = listeners.into_iter().map(|(service, listener, _)| async move {
-        let environment = environment(service, target, urls);
-        let built = build(&environment).await?;
-        let running = serve::start(&environment, built, listener)
-            .map_err(|source| StartError::Listen { address: service.to_string(), source })?;
-        Ok::<_, Error>((service, running))
-    });
-    futures::future::try_join_all(starts).await
+    caller: ServiceName,
+    callee: ServiceName,
+) -> Result<Client, Error> {
+    let base = urls.get(&callee).ok_or_else(|| {
+        Error::Other(format!(
+            "{} does not say where {callee} listens; start the shop again",
+            running::FILE
+        ))
+    })?;
+    let secret = keys.secret(caller)?;
+    Ok(Client::new(caller, callee, base, &secret, Metrics::new(caller)))
 }
 
-fn environment(service: ServiceName, target: &Target<'_>, urls: &BTreeMap<ServiceName, String>) -> Environment {
-    let metrics = Metrics::new(service);
-    let owns = OWNERS.contains(&service);
-    let database = database_of(service);
-    Environment {
-        service,
-        db: owns.then(|| Db::connect(target.options(&database, &database), POOL_SIZE, metrics.clone())),
-        events_url: owns.then(|| target.bus_url(service)),
-        peers: urls.iter().map(|(name, url)| (*name, url.clone())).collect::<HashMap<_, _>>(),
-        secret: target.keys().secret(service),
-        callers: target.keys().callers(service),
-        clock: Clock::System,
-        metrics,
-        shutdown: CancellationToken::new(),
+/// Downloads, unpacks, makes the cluster and recovers it as needed; that can take long.
+async fn start_server(dir: &DataDir, steps: &Steps, stop: &CancellationToken) -> Result<Server, Error> {
+    let root = dir.file("postgres");
+    if !root.join("data").exists() {
+        // A new database has no sample data yet, whatever was loaded into the one before.
+        dir.remove(load::SAMPLE_FILE);
     }
+    let settings = Settings {
+        max_connections: 150,
+        ..Settings::new(root)
+    };
+    let told = steps.clone();
+    let starting = Server::start_async(settings, move |step| told.tell(step));
+    tokio::pin!(starting);
+    tokio::select! {
+        server = &mut starting => return Ok(server?),
+        () = stop.cancelled() => {}
+    }
+    // One that is nearly there is stopped in order. A download, a new cluster or a long recovery ends with this process:
+    // nothing half-made is ever used, and the next start clears it away.
+    if let Ok(Ok(server)) = tokio::time::timeout(START_GRACE, starting).await {
+        let _ = server.stop_async().await;
+    }
+    Err(Error::Interrupted)
+}
+
+fn running_file(target: &Target<'_>, urls: &BTreeMap<ServiceName, String>) -> Result<RunningFile, Error> {
+    let databases = OWNERS.into_iter().map(|name| {
+        let database = database_of(name);
+        Ok((name, target.url(&database, &database)?))
+    });
+    Ok(RunningFile {
+        pid: std::process::id(),
+        urls: urls.clone(),
+        databases: databases.collect::<Result<_, Error>>()?,
+    })
 }
 
 /// Keeps the bus short. Only its owner may delete from it.
-async fn trim_bus(url: String, stop: CancellationToken) {
+async fn trim_bus(bus: PostgresBus, stop: CancellationToken) {
     loop {
-        let trimmed = async { PostgresBus::connect(&url, Metrics::new(ServiceName::Operator)).await?.trim(BUS_RETENTION).await };
-        match trimmed.await {
+        match bus.trim(BUS_RETENTION).await {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "trimmed the event bus"),
             Err(error) => tracing::warn!(%error, "the event bus was not trimmed"),

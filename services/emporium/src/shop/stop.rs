@@ -1,0 +1,88 @@
+//! The end of the shop, within one deadline: container engines and service managers kill after ten seconds.
+
+use std::time::Duration;
+
+use emporium_service_kit::ServiceName;
+use emporium_service_kit::serve::Running;
+use futures::future::{join, join_all};
+use tokio::time::{Instant, timeout_at};
+
+use super::Shop;
+use crate::provision::{self, Target};
+use crate::terminal::note;
+use crate::{Error, running};
+
+// From the signal on. Whoever is done earlier makes room for the next.
+
+/// The gateway has answered what came in, as long as nobody waits for a slow checkout.
+const ANSWERED: Duration = Duration::from_secs(3);
+/// Orders has told those who wait for a checkout to look again later, and its running sagas have come to a commit.
+const SAGAS_REST: Duration = Duration::from_secs(6);
+/// The other services are drained.
+const DRAINED: Duration = Duration::from_secs(7);
+/// The connections to the databases are closed.
+const DISCONNECTED: Duration = Duration::from_millis(7_500);
+/// The database server has written everything.
+const STOPPED: Duration = Duration::from_secs(9);
+
+impl Shop {
+    /// Drains and stops: the gateway first, so that nothing new comes in, then orders with its running sagas, then the
+    /// rest, at last the database server.
+    pub async fn stop(self) -> Result<(), Error> {
+        let begun = Instant::now();
+        self.dir.remove(running::FILE);
+        self.shutdown.cancel();
+        // The server writes most of what it has to while the services drain: on the first run that can be seconds' work.
+        let early = tokio::spawn(provision::checkpoint(&Target::new(&self.server, &self.keys)));
+        stop_services(self.services, begun).await;
+        let disconnected = async {
+            if let Some(trimmer) = self.trimmer {
+                let _ = trimmer.await;
+            }
+            join_all(self.pools.iter().map(|db| db.pool().close())).await;
+        };
+        if timeout_at(begun + DISCONNECTED, disconnected).await.is_err() {
+            tracing::warn!("stopped before every connection was closed");
+        }
+        let pid = self.server.pid();
+        let stopped = timeout_at(begun + STOPPED, self.server.stop_async()).await;
+        early.abort();
+        if stopped.is_err() {
+            note(format_args!(
+                "PostgreSQL (process {pid}) is still writing and ends by itself; the next start waits for it."
+            ));
+        }
+        stopped.unwrap_or(Ok(())).map_err(Error::from)
+    }
+}
+
+async fn stop_services(services: Vec<(ServiceName, Running)>, begun: Instant) {
+    let (mut gateway, mut orders, mut others) = (None, None, Vec::new());
+    for (name, running) in services {
+        match name {
+            ServiceName::Gateway => gateway = Some(running),
+            ServiceName::Orders => orders = Some(running),
+            _ => others.push(running),
+        }
+    }
+    let gateway = stop_one(gateway);
+    tokio::pin!(gateway);
+    let answered = timeout_at(begun + ANSWERED, &mut gateway).await.is_ok();
+    // A checkout that is still waited for is answered when orders is told to stop; then the gateway can end as well.
+    let gateway = async {
+        if !answered {
+            gateway.await;
+        }
+    };
+    let rested = timeout_at(begun + SAGAS_REST, join(gateway, stop_one(orders))).await;
+    let drained = timeout_at(begun + DRAINED, join_all(others.into_iter().map(Running::stop))).await;
+    if rested.is_err() || drained.is_err() {
+        tracing::warn!("stopped before everything was drained; what was under way goes on at the next start");
+    }
+}
+
+async fn stop_one(running: Option<Running>) {
+    if let Some(running) = running {
+        running.stop().await;
+    }
+}
