@@ -1,0 +1,32 @@
+//! The measuring harness: the shop against a bare floor. `benches/README.md` says how to run it, `benches/rules.md` what its
+//! figures mean.
+
+use std::process::ExitCode;
+
+mod audit;
+mod bench;
+mod counters;
+mod floor;
+mod flows;
+mod harness;
+mod http;
+mod import;
+mod load;
+mod machine;
+mod prepare;
+mod process;
+mod profile;
+mod report;
+
+fn main() -> ExitCode {
+    // One file is all the programs of a run: the harness starts itself again under other names.
+    match std::env::args_os()
+        .next()
+        .as_deref()
+        .and_then(std::ffi::OsStr::to_str)
+    {
+        Some(process::SHOP) => process::shop_main(),
+        Some(process::FLOOR) => floor::main(),
+        _ => harness::main(),
+    }
+}
