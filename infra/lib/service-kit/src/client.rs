@@ -31,6 +31,8 @@ pub fn http_builder() -> reqwest::ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .retry(reqwest::retry::never())
+        // Shorter than a server keeps an idle connection, so that no call meets one that is just being closed.
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
 }
@@ -156,8 +158,6 @@ impl Client {
         let http = http_builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_max_idle_per_host(64)
-            // Shorter than a server keeps an idle connection, so that no call meets one that is just being closed.
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .tcp_nodelay(true)
             .user_agent(format!("emporium-{caller}"))
             .build();
