@@ -176,7 +176,11 @@ fn prepared(flow: Flow, address: SocketAddr, material: &Arc<Material>) -> anyhow
         cart_customers: Vec::new(),
         customers: few,
     });
-    load::closed(address, fillers(address, &material, 1), Duration::from_mins(1))?;
+    load::closed(
+        address,
+        fillers(address, &material, 1, usize::MAX),
+        Duration::from_mins(1),
+    )?;
     Ok(material)
 }
 

@@ -12,7 +12,7 @@ use crate::counters::Counters;
 use crate::flows::{Flow, fillers, null_workers};
 use crate::http::address_of;
 use crate::load::{self, Measured, OPEN_CONNECTIONS};
-use crate::machine::{cpu_s, cpu_tree_s, settle};
+use crate::machine::{busy_s, cpu_s, cpu_tree_s, settle};
 use crate::prepare::Material;
 use crate::process::{Program, Shop};
 
@@ -20,6 +20,9 @@ use crate::process::{Program, Shop};
 pub const CLOSED_CONNECTIONS: usize = 8;
 /// Longer than filling all carts takes.
 const FILL_TIMEOUT: Duration = Duration::from_mins(2);
+/// More orders than that do not come in a warm-up.
+const WARM_UP_ORDERS_PER_S: f64 = 500.0;
+const CARTS_TO_SPARE: usize = 200;
 
 /// How long and how often.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -65,6 +68,9 @@ pub struct Side {
     pub postgres_cpu_us: f64,
     /// Processor time of the generator a request, closed loop.
     pub generator_cpu_us: f64,
+    /// Cores that everything else on the machine kept busy during a closed loop, at worst; the other side's idle process
+    /// is part of it.
+    pub others_cores: f64,
     /// The longest time until background work was done after a closed loop, in seconds.
     pub settled_after_s: f64,
 }
@@ -100,27 +106,26 @@ pub struct FlowResult {
 }
 
 /// What is collected over the rounds of one side.
+#[derive(Default)]
 struct Collected {
     closed: Vec<Measured>,
     open: Vec<(f64, Measured)>,
     program_cpu_s: f64,
     postgres_cpu_s: f64,
     generator_cpu_s: f64,
+    others_cores: f64,
     settled: Duration,
     /// What the shop's services did during the closed loops and in the background after them.
     counted: Counters,
+    /// Throughput of the last closed loop.
+    expected_per_s: f64,
 }
 
 impl Collected {
-    fn new() -> Self {
+    fn new(expected_per_s: f64) -> Self {
         Self {
-            closed: Vec::new(),
-            open: Vec::new(),
-            program_cpu_s: 0.0,
-            postgres_cpu_s: 0.0,
-            generator_cpu_s: 0.0,
-            settled: Duration::ZERO,
-            counted: Counters::default(),
+            expected_per_s,
+            ..Self::default()
         }
     }
 }
@@ -155,50 +160,65 @@ impl Sides<'_> {
     pub fn measure(&self, flow: Flow, plan: Plan) -> anyhow::Result<FlowResult> {
         let shop = self.shop_target()?;
         let floor = flow.has_floor().then(|| self.floor_target());
-        for target in [Some(shop), floor].into_iter().flatten() {
-            self.closed(flow, target, plan.warm_up_s)?;
-        }
-        self.settle()?;
-        let (mut of_shop, mut of_floor) = (Collected::new(), Collected::new());
+        let mut of_shop = self.warm_up(flow, shop, plan)?;
+        let mut of_floor = floor.map(|floor| self.warm_up(flow, floor, plan)).transpose()?;
         for round in 0..plan.rounds {
             self.round(flow, shop, plan, &mut of_shop)?;
-            if let Some(floor) = floor {
-                self.round(flow, floor, plan, &mut of_floor)?;
+            if let (Some(floor), Some(of_floor)) = (floor, &mut of_floor) {
+                self.round(flow, floor, plan, of_floor)?;
             }
-            progress(flow, round, plan.rounds, &of_shop, &of_floor);
+            progress(flow, round, plan.rounds, &of_shop, of_floor.as_ref());
         }
-        let floor = floor.is_some().then(|| side(&of_floor)).transpose()?;
+        let floor = of_floor.as_ref().map(side).transpose()?;
         Ok(result(flow, side(&of_shop)?, floor, of_shop.counted))
     }
 
+    fn warm_up(&self, flow: Flow, target: Target, plan: Plan) -> anyhow::Result<Collected> {
+        self.fill_carts(flow, target, WARM_UP_ORDERS_PER_S * plan.warm_up_s)?;
+        let rate = self.closed(flow, target, plan.warm_up_s)?.per_s();
+        self.settle()?;
+        Ok(Collected::new(rate))
+    }
+
     fn round(&self, flow: Flow, target: Target, plan: Plan, into: &mut Collected) -> anyhow::Result<()> {
-        self.fill_carts(flow, target)?;
-        let postgres = self.shop.postgres_pid()?;
-        let own = std::process::id();
-        let counters = Counters::read(self.shop)?;
-        let before = (cpu_s(target.pid)?, cpu_tree_s(postgres)?, cpu_s(own)?);
-        let measured = self.closed(flow, target, plan.seconds)?;
-        into.generator_cpu_s += cpu_s(own)? - before.2;
-        // What a request leaves to be done in the background is part of its cost.
-        into.settled = into.settled.max(self.settle()?);
-        into.program_cpu_s += cpu_s(target.pid)? - before.0;
-        into.postgres_cpu_s += cpu_tree_s(postgres)? - before.1;
-        into.counted = into.counted.plus(Counters::read(self.shop)?.since(counters));
-        let rate = measured.per_s() / 2.0;
-        into.closed.push(measured);
-        self.fill_carts(flow, target)?;
+        self.fill_carts(flow, target, into.expected_per_s * 1.5 * plan.seconds)?;
+        let rate = self.closed_round(flow, target, plan, into)? / 2.0;
+        into.expected_per_s = rate * 2.0;
+        self.fill_carts(flow, target, rate * plan.seconds)?;
         let workers = flow.workers(target.address, &self.material, OPEN_CONNECTIONS);
-        into.open.push((
-            rate,
-            load::open(
-                target.address,
-                workers,
-                rate,
-                Duration::from_secs_f64(plan.seconds),
-            )?,
-        ));
+        let duration = Duration::from_secs_f64(plan.seconds);
+        into.open
+            .push((rate, load::open(target.address, workers, rate, duration)?));
         self.settle()?;
         Ok(())
+    }
+
+    /// One closed loop with everything that is noted about it; gives its throughput.
+    fn closed_round(
+        &self,
+        flow: Flow,
+        target: Target,
+        plan: Plan,
+        into: &mut Collected,
+    ) -> anyhow::Result<f64> {
+        let (postgres, own) = (self.shop.postgres_pid()?, std::process::id());
+        let counters = Counters::read(self.shop)?;
+        let ours = || Ok::<_, anyhow::Error>((cpu_s(target.pid)?, cpu_tree_s(postgres)?, cpu_s(own)?));
+        let (before, busy) = (ours()?, busy_s()?);
+        let measured = self.closed(flow, target, plan.seconds)?;
+        let (after, busy) = (ours()?, busy_s()? - busy);
+        into.generator_cpu_s += after.2 - before.2;
+        let used = after.0 - before.0 + after.1 - before.1 + after.2 - before.2;
+        into.others_cores = into.others_cores.max((busy - used) / measured.seconds);
+        // What a request leaves to be done in the background is part of its cost.
+        into.settled = into.settled.max(self.settle()?);
+        let after = ours()?;
+        into.program_cpu_s += after.0 - before.0;
+        into.postgres_cpu_s += after.1 - before.1;
+        into.counted = into.counted.plus(Counters::read(self.shop)?.since(counters));
+        let rate = measured.per_s();
+        into.closed.push(measured);
+        Ok(rate)
     }
 
     fn closed(&self, flow: Flow, target: Target, seconds: f64) -> anyhow::Result<Measured> {
@@ -206,23 +226,16 @@ impl Sides<'_> {
         load::closed(target.address, workers, Duration::from_secs_f64(seconds))
     }
 
-    /// Orders need full carts; filling them is not measured.
-    fn fill_carts(&self, flow: Flow, target: Target) -> anyhow::Result<()> {
+    /// Orders need full carts: so many, and some to spare. Filling them is not measured.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a number of carts
+    fn fill_carts(&self, flow: Flow, target: Target, carts: f64) -> anyhow::Result<()> {
         if flow == Flow::Checkout {
-            load::closed(
-                target.address,
-                fillers(target.address, &self.material, CLOSED_CONNECTIONS),
-                FILL_TIMEOUT,
-            )?;
+            let carts = carts as usize + CARTS_TO_SPARE;
+            let workers = fillers(target.address, &self.material, CLOSED_CONNECTIONS, carts);
+            load::closed(target.address, workers, FILL_TIMEOUT)?;
             self.settle()?;
         }
         Ok(())
-    }
-
-    /// Fills the carts of both sides, for the first warm-up.
-    pub fn fill_all_carts(&self) -> anyhow::Result<()> {
-        self.fill_carts(Flow::Checkout, self.shop_target()?)?;
-        self.fill_carts(Flow::Checkout, self.floor_target())
     }
 
     /// The generator and a handler that does nothing: requests per second, and the generator's time a request.
@@ -303,6 +316,7 @@ fn side(collected: &Collected) -> anyhow::Result<Side> {
         program_cpu_us: us_each(collected.program_cpu_s, requests),
         postgres_cpu_us: us_each(collected.postgres_cpu_s, requests),
         generator_cpu_us: us_each(collected.generator_cpu_s, requests),
+        others_cores: collected.others_cores,
         settled_after_s: collected.settled.as_secs_f64(),
     })
 }
@@ -341,14 +355,18 @@ pub fn median(sorted: &[f64]) -> f64 {
     }
 }
 
-fn progress(flow: Flow, round: usize, rounds: usize, shop: &Collected, floor: &Collected) {
-    let last = |side: &Collected| side.closed.last().map(Measured::per_s);
-    let shop = last(shop).unwrap_or_default();
-    let floor = last(floor).map(|floor| format!(", floor {floor:.0}/s, ratio {:.3}", shop / floor));
+fn progress(flow: Flow, round: usize, rounds: usize, shop: &Collected, floor: Option<&Collected>) {
+    let last = |side: &Collected| side.closed.last().map_or(0.0, Measured::per_s);
+    let floor = floor.map(|floor| {
+        format!(
+            ", floor {:.0}/s, ratio {:.3}",
+            last(floor),
+            last(shop) / last(floor)
+        )
+    });
+    let (name, round, shop) = (flow.name(), round + 1, last(shop));
     eprintln!(
-        "  {} round {}/{rounds}: shop {shop:.0}/s{}",
-        flow.name(),
-        round + 1,
+        "  {name} round {round}/{rounds}: shop {shop:.0}/s{}",
         floor.unwrap_or_default()
     );
 }

@@ -112,16 +112,17 @@ impl Flow {
     }
 }
 
-/// Fills every customer's cart, on `count` connections.
-pub fn fillers(to: SocketAddr, material: &Arc<Material>, count: usize) -> Vec<Box<dyn Worker>> {
+/// Fills the carts of the first `carts` customers, on `count` connections. A customer's cart always gets the same products,
+/// so that filling it again changes nothing.
+pub fn fillers(to: SocketAddr, material: &Arc<Material>, count: usize, carts: usize) -> Vec<Box<dyn Worker>> {
     let next = Arc::new(AtomicUsize::new(0));
-    let one = |number: usize| -> Box<dyn Worker> {
-        let dice = Dice::new(number);
+    let carts = carts.min(material.customers.len());
+    let one = |_| -> Box<dyn Worker> {
         Box::new(FillCarts {
             to,
             material: material.clone(),
             next: next.clone(),
-            dice,
+            carts,
         })
     };
     (0..count).map(one).collect()
@@ -231,16 +232,17 @@ struct FillCarts {
     to: SocketAddr,
     material: Arc<Material>,
     next: Arc<AtomicUsize>,
-    dice: Dice,
+    carts: usize,
 }
 
 impl Worker for FillCarts {
     fn next(&mut self, request: &mut Vec<u8>) -> bool {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let Some(customer) = self.material.customers.get(number / ORDER_LINES) else {
+        if number >= self.carts * ORDER_LINES {
             return false;
-        };
-        let product = *self.dice.popular(&self.material.ordered);
+        }
+        let customer = &self.material.customers[number / ORDER_LINES];
+        let product = *Dice::new(number).popular(&self.material.ordered);
         put(request, self.to, customer, product, 1);
         true
     }

@@ -42,6 +42,26 @@ pub fn cpu_tree_s(pid: u32) -> anyhow::Result<f64> {
     Ok(sum)
 }
 
+/// Processor seconds that the whole machine was busy so far, the time that a hypervisor took from it included.
+#[allow(clippy::cast_precision_loss)] // seconds to look at
+pub fn busy_s() -> anyhow::Result<f64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let line = stat.lines().next().unwrap_or_default();
+    let ticks: Vec<u64> = line
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    // user, nice, system; then idle and waiting; then interrupts and stolen time.
+    let busy: u64 = ticks
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| matches!(at, 0..=2 | 5..=7))
+        .map(|(_, n)| n)
+        .sum();
+    Ok(busy as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
 /// A number of `/proc/<pid>/stat`, counted from the state, which follows the name in parentheses.
 fn field(stat: &str, number: usize) -> Option<u64> {
     stat.rsplit_once(')')?

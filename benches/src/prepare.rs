@@ -137,7 +137,8 @@ async fn queries(shop: &Shop) -> anyhow::Result<Vec<String>> {
 }
 
 /// Gives generated customers sessions. They have no password to sign in with, and thousands of password hashes would take
-/// minutes; the rows are what signing in leaves behind.
+/// minutes; the rows are what signing in leaves behind. They expire an hour later than that, so that no expiry slides (a
+/// write, once a minute and session) while the floor's does not.
 async fn sign_in(shop: &Shop, count: usize) -> anyhow::Result<Vec<Customer>> {
     let mut users = connect(shop, "users").await?;
     let found: Vec<(Uuid, Uuid)> = sqlx::query_as(
@@ -157,7 +158,7 @@ async fn sign_in(shop: &Shop, count: usize) -> anyhow::Result<Vec<Customer>> {
     let mut sessions = connect(shop, "sessions").await?;
     sqlx::query(
         "INSERT INTO sessions_session (token_hash, user_id, role, began_at, expires_at, ends_at)
-         SELECT hash, id, 'customer', now(), now() + interval '24 hours', now() + interval '30 days'
+         SELECT hash, id, 'customer', now(), now() + interval '25 hours', now() + interval '30 days'
          FROM unnest($1::bytea[], $2::uuid[]) AS s (hash, id)",
     )
     .bind(hashes)

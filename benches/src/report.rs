@@ -128,8 +128,8 @@ fn write_shop(text: &mut String, shop: &ShopResults) {
             write_flow(text, result);
         }
     }
-    text.push_str("\n| flow | statements | commits | calls between services | CPU µs a request: shop + PostgreSQL | floor + PostgreSQL | generator | background after |\n");
-    text.push_str("|---|---:|---:|---:|---:|---:|---:|---:|\n");
+    text.push_str("\n| flow | statements | commits | calls between services | CPU µs a request: shop + PostgreSQL | floor + PostgreSQL | generator | background after | others busy |\n");
+    text.push_str("|---|---:|---:|---:|---:|---:|---:|---:|---:|\n");
     for flow in Flow::ALL {
         if let Some(result) = shop.flows.get(flow.name()) {
             write_cost(text, result, shop.statements.get(flow.name()));
@@ -180,7 +180,7 @@ fn write_cost(text: &mut String, result: &FlowResult, audited: Option<&Audited>)
     let cpu = |side: &Side| format!("{:.0} + {:.0}", side.program_cpu_us, side.postgres_cpu_us);
     let _ = writeln!(
         text,
-        "| `{}` | {} | {} | {:.1} | {} | {} | {:.0} | {:.1} s |",
+        "| `{}` | {} | {} | {:.1} | {} | {} | {:.0} | {:.1} s | {:.2} |",
         result.request,
         audited.map_or(format!("{:.1}", result.shop_store_calls), |audited| audited
             .statements
@@ -190,7 +190,12 @@ fn write_cost(text: &mut String, result: &FlowResult, audited: Option<&Audited>)
         cpu(&result.shop),
         result.floor.as_ref().map_or("–".to_owned(), cpu),
         result.shop.generator_cpu_us,
-        result.shop.settled_after_s
+        result.shop.settled_after_s,
+        result
+            .floor
+            .as_ref()
+            .map_or(0.0, |floor| floor.others_cores)
+            .max(result.shop.others_cores)
     );
 }
 

@@ -7,11 +7,11 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 document.documentElement.classList.add("js");
 
 // Says something to those who listen.
-const say = (text) => {
+const say = (text, kind = "done") => {
   const place = one("#notices");
   if (!place) return;
   const line = document.createElement("p");
-  line.className = "notice done";
+  line.className = `notice ${kind}`;
   line.textContent = text;
   place.replaceChildren(line);
 };
@@ -162,6 +162,8 @@ const suggestions = () => {
     const { kind, text, product } = option.dataset;
     if (kind === "product" && product) {
       location.assign(`/products/${encodeURIComponent(product)}`);
+    } else if (kind === "brand") {
+      location.assign(`/search?brand=${encodeURIComponent(text)}`);
     } else {
       input.value = text;
       input.form.requestSubmit();
@@ -251,7 +253,7 @@ const follow = async () => {
       // Whoever reads a focused part is not torn away from it while nothing but a time changes.
       const news = fresh.dataset.status !== order.dataset.status;
       adopt(page, news ? ["main h1", "#order"] : ["#order"]);
-      if (news) say(`Your order: ${one("#status").textContent}`);
+      if (news) say(`Your order: ${one("#status").textContent}`, fresh.dataset.status === "confirmed" ? "done" : "warning");
     } catch {
       // Next time.
     }

@@ -13,7 +13,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
 };
-use sqlx::{Either, Execute, Executor, PgPool, Postgres, SqlSafeStr, SqlStr};
+use sqlx::{ConnectOptions, Either, Execute, Executor, PgPool, Postgres, SqlSafeStr, SqlStr};
 
 use crate::metrics::{Metrics, Operation};
 
@@ -54,7 +54,8 @@ impl Db {
             .idle_timeout(idle)
             // A broken connection shows at its next statement; a ping before each would double the round trips.
             .test_before_acquire(false)
-            .connect_lazy_with(options.options([
+            // Statements are observed here, once; sqlx's own log would say everything again.
+            .connect_lazy_with(options.disable_statement_logging().options([
                 ("statement_timeout", statement.as_str()),
                 (
                     "idle_in_transaction_session_timeout",

@@ -92,10 +92,12 @@ impl Field {
         self
     }
 
-    /// What is in it.
+    /// What is in it. HTML has no control characters besides white space, so that others are left out.
     #[must_use]
     pub fn value(mut self, value: impl Into<String>) -> Self {
         self.value = value.into();
+        self.value
+            .retain(|letter| !letter.is_control() || matches!(letter, '\n' | '\r' | '\t'));
         self
     }
 

@@ -17,9 +17,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
-    /// Reads `a=1&b=2`. What is not UTF-8 becomes replacement characters.
+    /// Reads `a=1&b=2`. What is not UTF-8 becomes replacement characters, control characters become blanks.
     pub fn parse(query: &str) -> Self {
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        let pairs = pairs.map(|(name, value)| (name.into_owned(), value.replace(char::is_control, " ")));
+        Self(pairs.collect())
     }
 
     /// A parameter without white space around it; `None` when absent or empty.
@@ -100,5 +102,6 @@ mod tests {
             ["1", "2"]
         );
         assert_eq!(Params::parse("a=&b=%FF").get("a"), None);
+        assert_eq!(Params::parse("a=x%00%0Ay").get("a"), Some("x  y"));
     }
 }

@@ -32,6 +32,8 @@ pub fn check(html: &str) {
         "{}",
         &html[..html.len().min(200)]
     );
+    let control = html.find(|letter: char| letter.is_control() && letter != '\n');
+    assert!(control.is_none(), "a control character at {control:?}");
     let tags = read(html);
     let count = |name: &str| tags.iter().filter(|tag| tag.name == name).count();
     for name in ["title", "h1", "main"] {

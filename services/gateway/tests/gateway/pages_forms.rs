@@ -48,6 +48,11 @@ async fn signing_in_keeps_what_was_typed_but_the_password_and_goes_where_it_shou
         ("/checkout", true)
     );
 
+    let control = browser
+        .post("/sign-in", &[("email", "a\0b\u{7}"), ("password", "x")])
+        .await;
+    assert_eq!(value(&checked(&control), "email"), "ab");
+
     for (next, goes) in [
         ("/checkout", "/checkout"),
         ("", "/"),
