@@ -92,7 +92,7 @@ fn targets(url: &str) -> Targets {
         extra: vec![("traceparent".to_owned(), "00-1-2-01".to_owned())],
     };
     Targets {
-        client: reqwest::Client::new(),
+        client: emporium_service_kit::client::http_builder().build().unwrap(),
         currency: Currency::GBP,
         users: target.clone(),
         catalog: target.clone(),
