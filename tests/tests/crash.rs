@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shop-under-test");
 
+/// How many looks in a row find a checkout at its end before it is taken to have missed the crash point.
+const CALM_LOOKS: u32 = 30;
+
 /// One data folder for all points: each start is a recovery from the kill before it.
 #[tokio::test]
 async fn a_kill_at_every_point_of_the_saga_loses_nothing() {
@@ -76,12 +79,19 @@ async fn kill_at(shop: &mut ShopProcess, token: &str, place: &str) -> bool {
     let checkout = Checkout::prepare(shop, token).await;
     let request = checkout.request();
     let answer = tokio::spawn(request.send());
-    // Either the process dies, or the checkout goes through to the end.
+    // Either the process dies, or the checkout goes through to the end: answered, agreed, and still alive a while later,
+    // since the last commits come after everything that can be seen from outside.
+    let mut calm = 0;
     let died = emporium_test_kit::eventually(&format!("an end, {what}"), 40, async || {
         if shop.has_ended() {
             return Some(true);
         }
-        checkout.agrees(shop).await.then_some(false)
+        calm = if answer.is_finished() && checkout.agrees(shop).await {
+            calm + 1
+        } else {
+            0
+        };
+        (calm > CALM_LOOKS).then_some(false)
     })
     .await;
     let _ = answer.await;
