@@ -1,0 +1,100 @@
+# Shared by the store scripts beside it; sourced, not run.
+#
+# A store script has the same commands every time:
+#   install   puts the server into the cache folder (once), prints the path of what it starts
+#   run       starts the server in the foreground (exec), for a caller that owns the process
+#   start     starts it in the background and waits until it answers
+#   stop      ends it by its process id
+#   status    says whether it runs
+# All servers bind to 127.0.0.1. Folders: EMPORIUM_STORES_HOME (default: the platform's cache folder, /var/cache for root).
+
+set -euo pipefail
+
+if [ "$(id -u)" = 0 ]; then
+  stores_home=${EMPORIUM_STORES_HOME:-/var/cache/emporium/stores}
+else
+  stores_home=${EMPORIUM_STORES_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/emporium/stores}
+fi
+
+# One clear line, and out.
+fail() {
+  echo "$store: $*" >&2
+  exit 1
+}
+
+need() {
+  command -v "$1" >/dev/null || fail "needs $1 ($2)"
+}
+
+# Two test runs may want the same store at once: the second one waits for the first one's install.
+with_install_lock() {
+  mkdir -p "$stores_home"
+  exec 9>"$stores_home/$store.lock"
+  flock 9
+  "$@"
+  exec 9>&-
+}
+
+# answers PORT: does something listen there?
+answers() {
+  (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# in_background PIDFILE LOG SECONDS_MAX CHECK COMMAND...: starts the command, waits until CHECK succeeds.
+in_background() {
+  local pid_file=$1 log=$2 seconds_max=$3 check=$4
+  shift 4
+  if running "$pid_file"; then
+    echo "$store: runs already, process $(<"$pid_file")"
+    return
+  fi
+  setsid "$@" >"$log" 2>&1 </dev/null &
+  local pid=$!
+  echo "$pid" >"$pid_file"
+  for _ in $(seq 1 $((seconds_max * 10))); do
+    if $check; then
+      echo "$store: ready, process $pid"
+      return
+    fi
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  tail -5 "$log" >&2
+  rm -f "$pid_file"
+  kill "$pid" 2>/dev/null || true
+  fail "did not become ready; its log is $log"
+}
+
+running() {
+  [ -s "$1" ] && kill -0 "$(<"$1")" 2>/dev/null
+}
+
+# stop_process PIDFILE: asks politely for 30 s, then insists.
+stop_process() {
+  if ! running "$1"; then
+    rm -f "$1"
+    echo "$store: does not run"
+    return
+  fi
+  local pid
+  pid=$(<"$1")
+  kill "$pid"
+  for _ in $(seq 1 300); do
+    if ! kill -0 "$pid" 2>/dev/null; then
+      rm -f "$1"
+      return
+    fi
+    sleep 0.1
+  done
+  kill -KILL "$pid"
+  rm -f "$1"
+}
+
+say_status() {
+  if running "$1"; then
+    echo "$store: runs, process $(<"$1"), port $port"
+  else
+    echo "$store: does not run"
+    return 1
+  fi
+}
