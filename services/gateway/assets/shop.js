@@ -32,7 +32,10 @@ const adopt = (page, selectors) => {
   for (const selector of selectors) {
     const fresh = one(selector, page);
     const stale = one(selector);
-    if (fresh && stale) stale.replaceWith(document.adoptNode(fresh));
+    if (!fresh || !stale) continue;
+    // A region that is read out when it changes has to stay the same one.
+    if (stale.hasAttribute("aria-live")) stale.replaceChildren(...fresh.childNodes);
+    else stale.replaceWith(document.adoptNode(fresh));
   }
 };
 
@@ -41,7 +44,7 @@ const adopt = (page, selectors) => {
 const settle = (form, busy) => {
   for (const button of all("button", form)) {
     button.disabled = busy;
-    button.toggleAttribute("aria-busy", busy);
+    button.setAttribute("aria-busy", String(busy));
   }
 };
 
@@ -86,7 +89,8 @@ const sendToCart = async (form) => {
     const { answer, page } = await fetchPage(form.action, { method: "POST", body });
     if (!answer.ok) throw new Error(String(answer.status));
     adopt(page, ["#nav-cart", "#notices", "#cart"]);
-    // The part with the focus may be gone; the keyboard goes on where it was.
+    // The part with the focus may be gone, and a disabled button lost it; the keyboard goes on where it was.
+    settle(form, false);
     if (focused && document.activeElement === document.body) {
       const next = document.getElementById(focused) || one("#cart a, #cart button") || one("#main");
       next.focus();

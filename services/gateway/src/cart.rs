@@ -5,7 +5,7 @@ use emporium_service_kit::client::CallError;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::clients::carts::{Cart, CartKey};
+use crate::clients::carts::{Cart, CartKey, CartLine};
 use crate::clients::catalog::ProductStatus;
 use crate::compose::{self, CartView};
 use crate::config::Config;
@@ -51,12 +51,12 @@ impl CartCookie {
 /// The cart as it is now.
 pub async fn open(app: &App, shopper: &Shopper) -> Result<Opened, Error> {
     let held = hold(app, shopper).await?;
-    let cart = match (held.cart, held.key) {
+    let cart = match (held.merged, held.key) {
         (Some(cart), _) => cart,
         (None, Some(key)) => app.clients.carts.cart(key).await?,
         (None, None) => Cart::default(),
     };
-    opened(app, cart, held.cookie).await
+    Ok(opened(app, cart, held.cookie).await)
 }
 
 /// Sets how many of a product are in the cart; 0 removes it. The product has to exist and be on sale.
@@ -77,7 +77,11 @@ pub async fn set_quantity(
         None => new_cart(),
     };
     let cart = app.clients.carts.set_quantity(key, product, quantity).await?;
-    opened(app, cart, cookie).await
+    let cart = Cart {
+        dropped: dropped(held.merged),
+        ..cart
+    };
+    Ok(opened(app, cart, cookie).await)
 }
 
 /// Removes a product from the cart; nothing happens when it is not there.
@@ -87,15 +91,24 @@ pub async fn remove(app: &App, shopper: &Shopper, product: Uuid) -> Result<Opene
         Some(key) => app.clients.carts.remove(key, product).await?,
         None => Cart::default(),
     };
-    opened(app, cart, held.cookie).await
+    let cart = Cart {
+        dropped: dropped(held.merged),
+        ..cart
+    };
+    Ok(opened(app, cart, held.cookie).await)
 }
 
 /// Which cart it is.
 struct Held {
     key: Option<CartKey>,
     cookie: CartCookie,
-    /// What is in it, when that is known already.
-    cart: Option<Cart>,
+    /// What is in it, when an anonymous one has just been merged into it.
+    merged: Option<Cart>,
+}
+
+/// What did not fit at the merge.
+fn dropped(merged: Option<Cart>) -> Vec<CartLine> {
+    merged.map(|cart| cart.dropped).unwrap_or_default()
 }
 
 /// Finds the cart. Somebody who is signed in and still has an anonymous cart could not merge it at sign-in: now is the
@@ -105,10 +118,10 @@ async fn hold(app: &App, shopper: &Shopper) -> Result<Held, Error> {
         return Ok(Held {
             key: shopper.anonymous_cart.map(CartKey::Anonymous),
             cookie: shopper.anonymous_cart.map_or(CartCookie::Leave, CartCookie::Keep),
-            cart: None,
+            merged: None,
         });
     };
-    let (cookie, cart) = match shopper.anonymous_cart {
+    let (cookie, merged) = match shopper.anonymous_cart {
         None => (CartCookie::Leave, None),
         Some(anonymous) => match app.clients.carts.merge(identity.user_id, anonymous).await {
             Ok(cart) => (CartCookie::Forget, Some(cart)),
@@ -123,7 +136,7 @@ async fn hold(app: &App, shopper: &Shopper) -> Result<Held, Error> {
     Ok(Held {
         key: Some(CartKey::User(identity.user_id)),
         cookie,
-        cart,
+        merged,
     })
 }
 
@@ -149,9 +162,9 @@ async fn check_product(app: &App, key: Option<CartKey>, product: Uuid) -> Result
     }
 }
 
-async fn opened(app: &App, cart: Cart, cookie: CartCookie) -> Result<Opened, Error> {
-    Ok(Opened {
+async fn opened(app: &App, cart: Cart, cookie: CartCookie) -> Opened {
+    Opened {
         view: compose::price_cart(app, cart).await,
         cookie,
-    })
+    }
 }

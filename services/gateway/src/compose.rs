@@ -29,6 +29,10 @@ pub struct CartView {
     pub total: Option<Money>,
     /// Grows with every change.
     pub revision: i64,
+    /// Only when an anonymous cart has just been merged into this one: what did not fit (999 of a product, 100 products).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub dropped: Vec<CartLine>,
     /// Services that could not add their part: `catalog`.
     pub degraded: Vec<&'static str>,
 }
@@ -164,6 +168,7 @@ pub async fn price_cart(app: &App, cart: Cart) -> CartView {
         items,
         total,
         revision: cart.revision,
+        dropped: cart.dropped,
         degraded,
     }
 }

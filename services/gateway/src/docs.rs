@@ -11,11 +11,15 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::document;
+use crate::pages::favicon;
+
 const STYLE: &str = include_str!("../assets/api-docs.css");
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Adds the page and the document to a router that has all its documented routes.
-pub fn serve(router: OpenApiRouter<()>) -> OpenApiRouter<()> {
+pub fn serve(mut router: OpenApiRouter<()>) -> OpenApiRouter<()> {
+    document::complete(router.get_openapi_mut());
     let json = Bytes::from(serde_json::to_string(router.get_openapi()).unwrap_or_default());
     let document = serde_json::from_slice(&json).unwrap_or_default();
     let page = Bytes::from(DocsPage::new(&document).render().unwrap_or_else(|error| {
@@ -46,6 +50,8 @@ fn answer(kind: &'static str, body: Bytes) -> Ready<Response> {
 struct DocsPage {
     title: String,
     version: String,
+    /// The shop's icon.
+    favicon: &'static str,
     description: Vec<Span>,
     sections: Vec<Section>,
     shapes: Vec<Shape>,
@@ -115,6 +121,7 @@ impl DocsPage {
         Self {
             title: text(&info["title"]),
             version: text(&info["version"]),
+            favicon: favicon(),
             description: spans(&info["description"]),
             sections: sections(document),
             shapes: shapes.iter().map(|(name, schema)| shape(name, schema)).collect(),
@@ -155,7 +162,7 @@ fn operation(path: &str, method: &'static str, found: &Value) -> Operation {
         path: path.to_owned(),
         summary: spans(&found["summary"]),
         description: spans(&found["description"]),
-        signed_in: items(&found["security"]).next().is_some(),
+        signed_in: needs_session(&found["security"]),
         parameters: items(&found["parameters"]).map(parameter).collect(),
         body: content(&found["requestBody"]),
         answers: answers
@@ -167,6 +174,12 @@ fn operation(path: &str, method: &'static str, found: &Value) -> Operation {
             })
             .collect(),
     }
+}
+
+/// Schemes are alternatives; an empty one among them means that a session is welcome but not needed.
+fn needs_session(security: &Value) -> bool {
+    let mut ways = items(security).peekable();
+    ways.peek().is_some() && ways.all(|way| way.as_object().is_some_and(|way| !way.is_empty()))
 }
 
 fn parameter(found: &Value) -> Field {

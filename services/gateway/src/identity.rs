@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::clients::Role;
+use crate::clients::carts::CartLine;
 use crate::clients::sessions::NewSession;
 use crate::cookies;
 use crate::error::Error;
@@ -156,6 +157,8 @@ pub struct SignIn {
     pub session: NewSession,
     /// True when there is no anonymous cart any more: its cookie can go.
     pub cart_merged: bool,
+    /// What did not fit into the customer's cart.
+    pub dropped: Vec<CartLine>,
 }
 
 /// Signs in, and moves the anonymous cart's lines into the customer's. Signing in does not depend on the carts service:
@@ -167,15 +170,20 @@ pub async fn sign_in(
     anonymous_cart: Option<Uuid>,
 ) -> Result<SignIn, Error> {
     let session = app.clients.sessions.sign_in(email, password).await?;
-    let cart_merged = match anonymous_cart {
-        None => false,
-        Some(id) => match app.clients.carts.merge(session.user_id, id).await {
-            Ok(_) => true,
-            Err(error) => {
-                tracing::warn!(%error, "cart not merged at sign-in; the next look at the cart tries again");
-                false
-            }
-        },
+    let merged = match anonymous_cart {
+        None => None,
+        Some(id) => {
+            let merged = app.clients.carts.merge(session.user_id, id).await;
+            merged
+                .inspect_err(|error| {
+                    tracing::warn!(%error, "cart not merged at sign-in; the next look at the cart tries again");
+                })
+                .ok()
+        }
     };
-    Ok(SignIn { session, cart_merged })
+    Ok(SignIn {
+        session,
+        cart_merged: merged.is_some(),
+        dropped: merged.map(|cart| cart.dropped).unwrap_or_default(),
+    })
 }

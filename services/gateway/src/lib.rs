@@ -4,7 +4,8 @@
 //! - `identity`: who is asking (session or anonymous cart), signing in.
 //! - `cart`: the asker's cart: which one, merged at sign-in, checked against the catalog.
 //! - `compose`: answers that need several services; what is missing is named instead of hidden.
-//! - `api`: the routes under `/api`, by resource; `docs`: the page to browse them.
+//! - `api`: the routes under `/api`, by resource; `document`: what their OpenAPI document says of all of them; `docs`: the
+//!   page to browse it.
 //! - `pages`: the storefront.
 //! - `security`: headers of every answer, protection against requests from other sites.
 
@@ -16,6 +17,7 @@ mod compose;
 mod config;
 mod cookies;
 mod docs;
+mod document;
 mod error;
 mod identity;
 mod pages;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use emporium_service_kit::extract::{Body, Path};
 use emporium_service_kit::problem::ProblemDocument;
-use emporium_service_kit::{Api, Page, validate};
+use emporium_service_kit::{Api, Page, Problem, validate};
 use garde::Validate;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -28,6 +28,9 @@ pub fn routes() -> Api<App> {
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewAddress {
+    /// Only when an entry is replaced: its own id, so that an entry can be sent back as it was read.
+    #[garde(skip)]
+    id: Option<Uuid>,
     /// Street and number.
     #[garde(length(chars, min = 1, max = 200), custom(validate::filled_line))]
     street: String,
@@ -47,6 +50,18 @@ pub struct NewAddress {
 }
 
 impl NewAddress {
+    /// Nobody chooses or changes an id.
+    fn check_id(&self, own: Option<Uuid>) -> Result<(), Problem> {
+        if self.id.is_none() || self.id == own {
+            return Ok(());
+        }
+        let message = match own {
+            Some(_) => "must be the id in the address",
+            None => "is given by the shop",
+        };
+        Err(Problem::invalid([("id".to_owned(), message.to_owned())]))
+    }
+
     fn text(&self) -> AddressText<'_> {
         AddressText {
             street: &self.street,
@@ -84,6 +99,7 @@ async fn add_address(
     SignedIn(me): SignedIn,
     Body(body): Body<NewAddress>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Address>), Error> {
+    body.check_id(None)?;
     let added = app.clients.users.add_address(me.user_id, &body.text()).await?;
     let location = format!("/api/me/addresses/{}", added.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(added)))
@@ -103,6 +119,7 @@ async fn change_address(
     Path(id): Path<Uuid>,
     Body(body): Body<NewAddress>,
 ) -> Result<Json<Address>, Error> {
+    body.check_id(Some(id))?;
     let users = &app.clients.users;
     Ok(Json(users.change_address(me.user_id, id, &body.text()).await?))
 }

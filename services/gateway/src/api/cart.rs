@@ -47,8 +47,11 @@ fn answer(app: &App, opened: Opened) -> (HeaderMap, Json<CartView>) {
 
 /// The cart with names and prices of now. Without the catalog it still answers, with products and quantities only.
 #[utoipa::path(get, path = "/api/cart", tag = "cart",
+    security((), ("bearer" = []), ("cookie" = [])),
     params(("X-Cart-Id" = Option<String>, Header, description = "The anonymous cart, for clients without cookies.")),
-    responses((status = 200, body = CartView)))]
+    responses(
+    (status = 200, body = CartView),
+    (status = 401, body = ProblemDocument, description = "`sign-in-required`: a session was presented that is none")))]
 async fn get_cart(State(app): State<App>, shopper: Shopper) -> Answer {
     let opened = cart::open(&app, &shopper).await?;
     Ok(answer(&app, opened))
@@ -57,10 +60,12 @@ async fn get_cart(State(app): State<App>, shopper: Shopper) -> Answer {
 /// Sets how many of a product are in the cart. Somebody without a cart gets one: its id comes back as the cookie `cart`
 /// and the header `X-Cart-Id`.
 #[utoipa::path(put, path = "/api/cart/items/{product_id}", tag = "cart", request_body = Quantity,
+    security((), ("bearer" = []), ("cookie" = [])),
     params(("product_id" = Uuid, Path),
         ("X-Cart-Id" = Option<String>, Header, description = "The anonymous cart, for clients without cookies.")),
     responses(
     (status = 200, body = CartView),
+    (status = 401, body = ProblemDocument, description = "`sign-in-required`: a session was presented that is none"),
     (status = 404, body = ProblemDocument, description = "`not-found`: no such product"),
     (status = 409, body = ProblemDocument, description = "`product-archived`"),
     (status = 422, body = ProblemDocument, description = "`invalid`")))]
@@ -76,9 +81,12 @@ async fn set_cart_quantity(
 
 /// Removes a product from the cart; repeating changes nothing.
 #[utoipa::path(delete, path = "/api/cart/items/{product_id}", tag = "cart",
+    security((), ("bearer" = []), ("cookie" = [])),
     params(("product_id" = Uuid, Path),
         ("X-Cart-Id" = Option<String>, Header, description = "The anonymous cart, for clients without cookies.")),
-    responses((status = 200, body = CartView)))]
+    responses(
+    (status = 200, body = CartView),
+    (status = 401, body = ProblemDocument, description = "`sign-in-required`: a session was presented that is none")))]
 async fn remove_from_cart(State(app): State<App>, shopper: Shopper, Path(product): Path<Uuid>) -> Answer {
     let opened = cart::remove(&app, &shopper, product).await?;
     Ok(answer(&app, opened))

@@ -56,6 +56,7 @@ pub struct ProductQuery {
     in_stock: Option<bool>,
     /// `name:value`; may be given several times.
     #[garde(length(max = ATTRIBUTES_MAX), inner(length(chars, max = 300), custom(validate::line)))]
+    #[param(required = false)]
     attr: Vec<String>,
     /// `relevance` (default with `q`), `popular` (default without), `newest`, `price_asc`, `price_desc` or `name`.
     #[garde(inner(custom(known_sort)))]

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::clients::carts::CartLine;
 use crate::cookies;
 use crate::error::Error;
 use crate::identity::{self, AnonymousCart, SignedIn};
@@ -43,6 +44,10 @@ pub struct Session {
     /// When the session ends unless it is used.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
+    /// Only when not all of the anonymous cart fitted into the customer's (999 of a product, 100 products): what did not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    dropped: Vec<CartLine>,
 }
 
 /// Signs in. The anonymous cart (cookie `cart`, or the header `X-Cart-Id`) is merged into the customer's.
@@ -67,6 +72,7 @@ async fn sign_in(
     let session = Session {
         token: done.session.token,
         expires_at: done.session.expires_at,
+        dropped: done.dropped,
     };
     Ok((StatusCode::CREATED, headers, Json(session)))
 }

@@ -1,7 +1,7 @@
 //! The carts service.
 
 use emporium_service_kit::client::{CallError, Client};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -37,10 +37,13 @@ pub struct Cart {
     pub revision: i64,
     /// The lines, in the order they were added.
     pub items: Vec<CartLine>,
+    /// Only in the answer of a merge: what did not fit.
+    #[serde(default)]
+    pub dropped: Vec<CartLine>,
 }
 
 /// A line of a cart.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CartLine {
     /// What.
     pub product_id: Uuid,

@@ -3,7 +3,7 @@
 use emporium_service_kit::Money;
 use emporium_service_kit::client::{CallError, Client};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -58,6 +58,35 @@ pub enum Outcome {
     Declined,
 }
 
+/// The ledger: the sums of every account.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Ledger {
+    /// Every account that has entries.
+    pub items: Vec<LedgerAccount>,
+    /// Always null: the list is whole.
+    #[serde(default)]
+    pub next_cursor: Option<String>,
+    /// The sum over all accounts, a currency each: zero, or the books are wrong.
+    pub sums: Vec<Money>,
+}
+
+/// An account of the ledger, in one currency.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LedgerAccount {
+    /// The account, such as `sales`.
+    pub account: String,
+    /// `asset`, `income` or `contra_income`.
+    pub kind: String,
+    /// What it is for.
+    pub description: String,
+    /// Sum of its debits.
+    pub debit: Money,
+    /// Sum of its credits.
+    pub credit: Money,
+    /// Debits less credits.
+    pub balance: Money,
+}
+
 impl Payments {
     pub(super) fn new(client: Client) -> Self {
         Self(client)
@@ -79,8 +108,8 @@ impl Payments {
             .await
     }
 
-    /// The ledger's sum of every account, as the payments service shows it.
-    pub async fn ledger(&self) -> Result<Value, CallError> {
+    /// The ledger's sums of every account.
+    pub async fn ledger(&self) -> Result<Ledger, CallError> {
         self.0.get("/ledger/balance").timeout(READ_TIMEOUT).send().await
     }
 }

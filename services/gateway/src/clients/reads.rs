@@ -3,7 +3,6 @@
 use emporium_service_kit::Page;
 use emporium_service_kit::ServiceName::{Carts, Catalog, Orders, Payments, Sessions, Users};
 use emporium_service_kit::contract::Read;
-use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -12,7 +11,7 @@ use super::carts::Cart;
 use super::catalog::{Category, Product, ProductList, Suggestion};
 use super::dead_letters::DeadLetter;
 use super::orders::Order;
-use super::payments::Charge;
+use super::payments::{Charge, Ledger};
 use super::sessions::{NewSession, Session};
 use super::users::{Address, User};
 
@@ -97,7 +96,7 @@ fn payments() -> Vec<Read> {
     vec![
         Read::of::<Charge>(Payments, "get", "/charges/{saga_id}"),
         Read::of::<Charge>(Payments, "post", "/provider/callbacks/{saga_id}"),
-        Read::of::<Value>(Payments, "get", "/ledger/balance"),
+        Read::of::<Ledger>(Payments, "get", "/ledger/balance"),
     ]
 }
 

@@ -102,6 +102,9 @@ pub async fn show(State(app): State<App>, visitor: Visitor, params: Params) -> R
 
 fn page(visitor: &Visitor, view: &CartView, note: Option<&str>) -> CartPage {
     let mut chrome = Chrome::with_count(visitor, Some(count(view))).noting(note);
+    if !view.dropped.is_empty() {
+        chrome.notices.push(Notice::dropped());
+    }
     let catalog_answers = view.degraded.is_empty();
     if !catalog_answers {
         chrome.notices.push(Notice::warning(

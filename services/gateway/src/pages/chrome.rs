@@ -163,6 +163,14 @@ impl Notice {
         Self::new(NoticeKind::Error, text)
     }
 
+    /// Not all of an anonymous cart fitted into the customer's.
+    pub fn dropped() -> Self {
+        Self::warning(
+            "Not everything from the basket that you filled before signing in fitted into yours: 999 of a product and \
+             100 products are the most. Please look through it.",
+        )
+    }
+
     fn new(kind: NoticeKind, text: impl Into<String>) -> Self {
         Self {
             kind,
@@ -276,6 +284,7 @@ fn note_text(note: &str) -> Option<Notice> {
                 "Your account is ready, but signing in did not work just now. Please sign in.",
             ));
         }
+        "cart-dropped" => return Some(Notice::dropped()),
         "cart-full" => {
             return Some(Notice::error(
                 "No more of this product fits into your basket: 999 is the most.",

@@ -132,7 +132,15 @@ async fn again(
         chosen.address = None;
     }
     let mut sheet = Sheet::load(app, visitor).await?;
-    sheet.chrome.notices.insert(0, Notice::error(text));
+    let elsewhere = matches!(
+        error.code(),
+        Some("request-in-progress" | "checkout-in-progress" | "idempotency-key-reused")
+    );
+    let notice = Notice {
+        link: elsewhere.then_some(("/orders", "Your orders")),
+        ..Notice::error(text)
+    };
+    sheet.chrome.notices.insert(0, notice);
     Ok(sheet.show(app, status, chosen))
 }
 

@@ -24,7 +24,8 @@ struct ErrorPage {
     status: u16,
     heading: &'static str,
     text: String,
-    retry: bool,
+    /// Where to try again, when that may help.
+    retry: Option<String>,
 }
 
 /// Layer: turns problems into pages for whoever asked for HTML outside of `/api`.
@@ -47,7 +48,8 @@ fn accepts_html(request: &Request) -> bool {
     accepted.any(|value| value.to_str().is_ok_and(|value| value.contains("text/html")))
 }
 
-/// Where to go on after signing in: to the page itself, or, for a form, to the page of its part of the shop.
+/// Where to go on after signing in, or to try again: to the page itself, or, for a form, to the page of its part of the
+/// shop, since a form's address may show nothing by itself.
 fn way_back(request: &Request) -> String {
     let uri = request.uri();
     if *request.method() == Method::GET {
@@ -75,7 +77,7 @@ async fn page(answer: Response, back: &str) -> Response {
         status: problem.status.as_u16(),
         heading,
         text,
-        retry: problem.status.is_server_error(),
+        retry: problem.status.is_server_error().then(|| back.to_owned()),
     };
     let mut answer = personal(problem.status, &page);
     for name in [header::RETRY_AFTER, header::ALLOW] {

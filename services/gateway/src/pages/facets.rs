@@ -94,7 +94,7 @@ pub(super) fn chips(query: &Query, facets: &Facets, currency: Currency) -> Vec<C
         if on {
             chips.push(Chip {
                 href: query.href(|query| change(query)),
-                label,
+                label: format::shortened(&label),
             });
         }
     };

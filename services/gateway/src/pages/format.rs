@@ -63,6 +63,15 @@ pub fn range(from: Option<i64>, to: Option<i64>, currency: Currency) -> String {
     }
 }
 
+/// The beginning of a long text: whoever typed it sees it whole in the search box, not in headings and on chips.
+pub fn shortened(text: &str) -> String {
+    const CHARS_MAX: usize = 80;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default().trim_end()),
+        None => text.to_owned(),
+    }
+}
+
 /// A slug as words: `out-of-stock` becomes `out of stock`.
 pub fn words(slug: &str) -> String {
     slug.replace(['-', '_'], " ")

@@ -49,6 +49,11 @@ use crate::pages::chrome::Chrome;
 
 pub use errors::in_shop_look;
 
+/// The address of the shop's own icon.
+pub fn favicon() -> &'static str {
+    &assets::addresses().favicon
+}
+
 /// How long a page waits for something it can do without. Longer than one try of a read may take, so that a service that
 /// hangs is noticed by the circuit breaker, which then spares the next pages the wait.
 const PART_TIMEOUT: Duration = Duration::from_millis(2_500);

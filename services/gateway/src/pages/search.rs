@@ -226,9 +226,9 @@ fn heading(query: &Query, facets: &Facets) -> String {
         "All products".to_owned()
     };
     if query.q.is_empty() {
-        place
+        format::shortened(&place)
     } else {
-        format!("“{}”", query.q)
+        format!("“{}”", format::shortened(&query.q))
     }
 }
 

@@ -140,6 +140,12 @@ pub async fn sign_in(State(app): State<App>, visitor: Visitor, Form(form): Form<
 }
 
 fn signed_in(app: &App, done: &SignIn, next: &str) -> Response {
+    // What did not fit has to be seen before anything is bought.
+    let next = if done.dropped.is_empty() {
+        next
+    } else {
+        "/cart?note=cart-dropped"
+    };
     let mut answer = see_other(next);
     let headers = answer.headers_mut();
     cookies::keep_session(headers, &app.config, &done.session.token);

@@ -132,6 +132,42 @@ async fn a_cart_that_could_not_be_merged_at_sign_in_is_merged_at_the_next_look()
 }
 
 #[tokio::test]
+async fn what_did_not_fit_at_the_merge_is_told() {
+    let shop = Shop::open().await;
+    let session = format!("Bearer {CUSTOMER_TOKEN}");
+    let cookie = format!("cart={}", uuid::Uuid::new_v4());
+    let mut merged = cart(3, &[(id(1), 999)]);
+    let left = json!([{ "product_id": id(1), "quantity": 2 }]);
+    merged["dropped"] = left.clone();
+    answers(&shop.sessions, "POST", "/sessions", new_session()).await;
+    answers(
+        &shop.carts,
+        "POST",
+        &format!("/carts/user/{CUSTOMER}/merge"),
+        ok(&merged),
+    )
+    .await;
+    let removed = format!("/carts/user/{CUSTOMER}/items/{}", id(1));
+    answers(&shop.carts, "DELETE", &removed, ok(&cart(4, &[]))).await;
+
+    let signed_in = shop
+        .send(
+            "POST",
+            "/api/sessions",
+            &[("cookie", &cookie)],
+            Some(credentials()),
+        )
+        .await;
+    assert_eq!(signed_in.expect(201)["dropped"], left);
+    let headers = [("authorization", session.as_str()), ("cookie", cookie.as_str())];
+    let looked = shop.send("GET", "/api/cart", &headers, None).await;
+    assert_eq!(looked.expect(200)["dropped"], left);
+    let at = format!("/api/cart/items/{}", id(1));
+    let changed = shop.send("DELETE", &at, &headers, None).await;
+    assert_eq!(changed.expect(200)["dropped"], left);
+}
+
+#[tokio::test]
 async fn a_cart_that_is_refused_does_not_lock_the_customer_out() {
     let shop = Shop::open().await;
     let merge = format!("/carts/user/{CUSTOMER}/merge");
@@ -314,6 +350,25 @@ async fn one_s_own_account_and_address_book() {
         .await
         .expect_problem(404, "not-found");
     shop.customer().delete(&at(5, "")).await.expect(204);
+}
+
+#[tokio::test]
+async fn an_address_can_be_sent_back_as_it_was_read_and_nobody_chooses_its_id() {
+    let shop = Shop::open().await;
+    let mut address = json!({ "id": id(5), "street": "1 High Street", "city": "Leeds", "postal_code": "LS1",
+        "country": "GB", "is_default": true });
+    let one = format!("/users/{CUSTOMER}/addresses/{}", id(5));
+    answers(&shop.users, "PUT", &one, ok(&address)).await;
+    let at = format!("/api/me/addresses/{}", id(5));
+    assert_eq!(shop.customer().put(&at, &address).await.expect(200), address);
+    let sent = &requests(&shop.users, "PUT", &one).await[0];
+    assert!(sent.body_json::<Value>().unwrap().get("id").is_none());
+    let own = shop.customer().post("/api/me/addresses", &address).await;
+    assert_eq!(own.expect_problem(422, "invalid")["errors"][0]["field"], "id");
+    address["id"] = json!(id(6));
+    let other = shop.customer().put(&at, &address).await;
+    assert_eq!(other.expect_problem(422, "invalid")["errors"][0]["field"], "id");
+    assert_eq!(shop.users.received_requests().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -45,6 +45,12 @@ impl<'a> Browser<'a> {
         }
     }
 
+    /// The same with a basket from before signing in.
+    pub fn with_cart(mut self, id: uuid::Uuid) -> Self {
+        self.cookie = format!("{}; cart={id}", self.cookie);
+        self
+    }
+
     /// Opens a page.
     pub async fn get(&self, at: &str) -> Reply {
         let request = self.shop.guest().request("GET", at);

@@ -76,6 +76,46 @@ async fn the_committed_document_is_the_code_s() {
 }
 
 #[tokio::test]
+async fn every_answer_is_described_and_problems_are_called_what_they_are() {
+    let shop = Shop::open().await;
+    let document = shop.guest().get("/api/openapi.json").await.expect(200);
+    for (method, path, operation) in operations(&document) {
+        let answers = operation["responses"].as_object().unwrap();
+        assert!(answers.contains_key("default"), "{method} {path}");
+        for (status, answer) in answers {
+            let place = format!("{method} {path} {status}");
+            assert_ne!(answer["description"].as_str().unwrap_or_default(), "", "{place}");
+            let kinds: Vec<&String> = answer["content"]
+                .as_object()
+                .into_iter()
+                .flat_map(|map| map.keys())
+                .collect();
+            match status.as_str() {
+                "204" => assert!(kinds.is_empty(), "{place}"),
+                status if status.starts_with('2') => assert_eq!(kinds, ["application/json"], "{place}"),
+                _ => assert_eq!(kinds, ["application/problem+json"], "{place}"),
+            }
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let query = parameter["in"] == "query";
+            assert!(
+                !(query && parameter["required"] == true),
+                "{method} {path}: {parameter}"
+            );
+        }
+    }
+}
+
+/// True when every way of signing in that an operation names is one: an empty one says that it goes without, too.
+fn needs_session(operation: &Value) -> bool {
+    let ways = operation["security"].as_array();
+    ways.is_some_and(|ways| {
+        ways.iter()
+            .all(|way| way.as_object().is_some_and(|way| !way.is_empty()))
+    })
+}
+
+#[tokio::test]
 async fn every_address_that_needs_a_session_says_so_and_means_it() {
     let shop = Shop::open().await;
     let document = shop.guest().get("/api/openapi.json").await.expect(200);
@@ -83,7 +123,7 @@ async fn every_address_that_needs_a_session_says_so_and_means_it() {
     assert!(all.len() > 25);
     for (method, path, operation) in all {
         let at = filled(&path);
-        let protected = operation.get("security").is_some();
+        let protected = needs_session(&operation);
         let personal =
             path.starts_with("/api/me") || path.starts_with("/api/orders") || path.starts_with("/api/admin");
         assert!(protected || !personal, "{method} {path} must need a session");

@@ -347,6 +347,35 @@ async fn everything_away_is_still_a_shop() {
 }
 
 #[tokio::test]
+async fn trying_again_leads_to_a_page_that_can_be_opened() {
+    let shop = stocked().await;
+    goes_away(&shop.carts).await;
+    let browser = Browser::customer(&shop);
+    let product = id(1).to_string();
+    let refused = browser.post("/cart/items", &[("product_id", &product)]).await;
+    assert_eq!(refused.status, 503);
+    assert!(checked(&refused).contains("href=\"/cart\">Try again"));
+    goes_away(&shop.orders).await;
+    let at = format!("/orders/{}", id(70));
+    let page = browser.page(&at, 503).await;
+    assert!(page.contains(&format!("href=\"{at}\">Try again")));
+}
+
+#[tokio::test]
+async fn long_words_do_not_become_headings() {
+    let shop = stocked().await;
+    let long = "é".repeat(10_000);
+    for name in ["q", "brand", "category"] {
+        let page = Browser::stranger(&shop)
+            .page(&format!("/search?{name}={long}"), 200)
+            .await;
+        let (_, heading) = page.split_once("<h1>").unwrap();
+        let heading = heading.split_once("</h1>").unwrap().0;
+        assert!(heading.chars().count() < 100, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn administrators_see_what_is_missing_of_the_cross_service_list() {
     for part in ["users", "catalog"] {
         let shop = stocked().await;

@@ -225,6 +225,8 @@ async fn a_decision_gets_a_new_key_and_silence_keeps_the_old_one() {
         assert_eq!(reply.status, status, "{says}");
         let again = checked(&reply);
         assert!(again.contains(says), "{says}");
+        let elsewhere = says.contains("your orders") || says.contains("sent before");
+        assert_eq!(again.contains("Your orders</a>"), elsewhere, "{says}");
         assert!(
             again.contains("value=\"tok_later\" required aria-describedby=\"tok_later-meaning\" checked"),
             "{says}"
@@ -270,6 +272,31 @@ async fn checkout_forms_that_were_tampered_with_are_asked_again() {
         checked(&reply);
     }
     assert!(checkouts(&shop).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_did_not_fit_at_the_merge_is_told_before_anything_is_bought() {
+    let shop = stocked().await;
+    let session = json!({ "token": "t", "user_id": CUSTOMER, "role": "customer", "expires_at": "2026-03-01T12:00:00Z" });
+    let signed_in = ResponseTemplate::new(201).set_body_json(session);
+    answers(&shop.sessions, "POST", "/sessions", signed_in).await;
+    let mut merged = cart(3, &[(id(1), 999)]);
+    merged["dropped"] = json!([{ "product_id": id(1), "quantity": 2 }]);
+    all(&shop.carts, "POST", "/merge$", ok(&merged)).await;
+    let browser = Browser::stranger(&shop).with_cart(uuid::Uuid::new_v4());
+    let fields = [("email", "a@b.c"), ("password", "right"), ("next", "/checkout")];
+    assert_eq!(
+        redirect(&browser.post("/sign-in", &fields).await),
+        "/cart?note=cart-dropped"
+    );
+    let later = Browser::customer(&shop).with_cart(uuid::Uuid::new_v4());
+    assert!(later.page("/cart", 200).await.contains("999 of a product"));
+    assert!(
+        !Browser::customer(&shop)
+            .page("/cart", 200)
+            .await
+            .contains("999 of a product")
+    );
 }
 
 #[tokio::test]

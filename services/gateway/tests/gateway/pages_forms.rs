@@ -6,7 +6,7 @@ use wiremock::matchers::{body_partial_json, method, path};
 use wiremock::{Mock, ResponseTemplate};
 
 use crate::browser::{Browser, HOSTILE, checked, redirect, stocked, value};
-use crate::support::{CUSTOMER, Shop, answers, cookies, goes_away, id, ok, problem, requests, user};
+use crate::support::{CUSTOMER, Shop, answers, cookies, goes_away, id, ok, order, problem, requests, user};
 
 fn invalid(field: &str, message: &str) -> ResponseTemplate {
     let errors = json!([{ "field": field, "message": message }]);
@@ -267,4 +267,15 @@ async fn administrators_forms() {
             "{at}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_list_shows_the_first_products_of_a_long_order() {
+    let shop = stocked().await;
+    let bought: Vec<_> = (1..=500).map(id).collect();
+    let list = json!({ "items": [order(70, Some(CUSTOMER), &bought)], "next_cursor": null });
+    answers(&shop.orders, "GET", "/orders", ok(&list)).await;
+    let page = Browser::admin(&shop).page("/admin/orders", 200).await;
+    assert_eq!(page.matches("2 × ").count(), 6);
+    assert!(page.contains("and 494 more"));
 }

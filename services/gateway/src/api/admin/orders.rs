@@ -7,14 +7,13 @@ use emporium_service_kit::extract::{Body, Path, Query};
 use emporium_service_kit::problem::ProblemDocument;
 use garde::Validate;
 use serde::Deserialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::orders::OrderQuery;
 use crate::app::App;
-use crate::clients::payments::{Charge, Outcome};
+use crate::clients::payments::{Charge, Ledger, Outcome};
 use crate::compose::{self, AdminOrderDetail, AdminOrderList};
 use crate::error::Error;
 use crate::identity::Administrator;
@@ -85,9 +84,9 @@ async fn admin_payment_callback(
 /// The ledger: the sum of every account. Together they are zero.
 #[utoipa::path(get, path = "/api/admin/ledger", tag = "administration",
     security(("bearer" = []), ("cookie" = [])), responses(
-    (status = 200, body = Object, description = "As the payments service shows it."),
+    (status = 200, body = Ledger),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
     (status = 403, body = ProblemDocument, description = "`administrators-only`")))]
-async fn admin_ledger(State(app): State<App>, _: Administrator) -> Result<Json<Value>, Error> {
+async fn admin_ledger(State(app): State<App>, _: Administrator) -> Result<Json<Ledger>, Error> {
     Ok(Json(app.clients.payments.ledger().await?))
 }

@@ -1,5 +1,6 @@
 //! `/admin/…`: pages for those who run the shop. Every handler asks for an administrator first.
 
+mod attributes;
 mod orders;
 mod products;
 mod users;

@@ -23,6 +23,8 @@ use crate::pages::timeline::{self, Moment, Status, Step};
 use crate::pages::{personal, see_other};
 
 const PAGE_SIZE: u32 = 50;
+/// Products of an order that the list shows; imported orders have hundreds.
+const PRODUCTS_MAX: usize = 6;
 const STATUSES: [&str; 5] = ["pending", "reserved", "paid", "confirmed", "cancelled"];
 
 #[derive(Template)]
@@ -49,6 +51,8 @@ pub(in crate::pages) struct Row {
     pub customer: Option<OrderCustomer>,
     pub guest: bool,
     pub products: Vec<(i64, String)>,
+    /// How many more there are.
+    pub more: usize,
     pub total: Money,
     pub status: Status,
 }
@@ -109,9 +113,11 @@ fn row(order: AdminOrder) -> Row {
         guest: order.customer_id.is_none(),
         customer: order.customer,
         status: timeline::status(order.status, order.fulfilment, order.reason.as_deref()),
+        more: order.lines.len().saturating_sub(PRODUCTS_MAX),
         products: order
             .lines
             .into_iter()
+            .take(PRODUCTS_MAX)
             .map(|line| (line.line.quantity, line.current_name.unwrap_or(line.line.name)))
             .collect(),
         total: order.total,

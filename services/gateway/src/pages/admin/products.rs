@@ -8,12 +8,13 @@ use emporium_service_kit::client::CallError;
 use emporium_service_kit::extract::{Form, Path};
 use emporium_service_kit::{Money, Problem};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::clients::catalog::{Product, ProductFilter, ProductStatus};
 use crate::error::Error;
+use crate::pages::admin::attributes;
 use crate::pages::chrome::{Chrome, Notice, Visitor};
 use crate::pages::form::{self, Field};
 use crate::pages::format;
@@ -75,7 +76,7 @@ impl ProductForm {
             category: product.category.clone(),
             brand: product.brand.clone().unwrap_or_default(),
             price: format::typed(product.price.amount),
-            attributes: lines(&product.attributes),
+            attributes: attributes::typed_out(&product.attributes),
         }
     }
 
@@ -118,11 +119,12 @@ impl ProductForm {
         let wrong = |field: &str, message: &str| Problem::invalid([(field.to_owned(), message.to_owned())]);
         let amount =
             format::amount(&self.price).ok_or_else(|| wrong("price", "must look like 12 or 12.50"))?;
-        let attributes = attributes(&self.attributes)
+        let attributes = attributes::read(&self.attributes)
             .ok_or_else(|| wrong("attributes", "must be lines such as colour: green"))?;
         Ok(json!({
             "name": self.name.trim(),
-            "description": self.description.trim(),
+            // Browsers send the ends of lines as two characters.
+            "description": self.description.replace("\r\n", "\n").trim(),
             "category": self.category.trim(),
             "brand": Some(self.brand.trim()).filter(|brand| !brand.is_empty()),
             "price": Money::new(amount, currency.unwrap_or(app.config.currency)),
@@ -315,47 +317,4 @@ pub async fn change_stock(
     let text = complain(&mut [], &problem).unwrap_or_else(|| problem.detail.clone());
     page.chrome.notices.push(Notice::error(text));
     Ok(personal(problem.status, &page))
-}
-
-fn lines(attributes: &Map<String, Value>) -> String {
-    let line = |(name, value): (&String, &Value)| match value {
-        // What would be read back as something else is written in quotes.
-        Value::String(text) if typed(text) == *value => format!("{name}: {text}"),
-        other => format!("{name}: {other}"),
-    };
-    attributes.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// Lines of `name: value`; numbers and booleans become what they are, and so does text in quotes.
-fn attributes(text: &str) -> Option<Map<String, Value>> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines
-        .map(|line| {
-            let (name, value) = line.split_once(':')?;
-            let (name, value) = (name.trim(), value.trim());
-            (!name.is_empty() && !value.is_empty()).then(|| (name.to_owned(), typed(value)))
-        })
-        .collect()
-}
-
-fn typed(text: &str) -> Value {
-    match serde_json::from_str(text) {
-        Ok(value @ (Value::Number(_) | Value::Bool(_) | Value::String(_))) => value,
-        _ => Value::String(text.to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn attributes_keep_their_types() {
-        let map =
-            json!({ "a": "green", "b": "12", "c": 12, "d": true, "e": "true", "f": "\"x\"", "g": "10: 4" });
-        let map = map.as_object().unwrap();
-        assert_eq!(attributes(&lines(map)).as_ref(), Some(map));
-        assert_eq!(attributes("no colon"), None);
-        assert_eq!(attributes("empty:"), None);
-    }
 }
