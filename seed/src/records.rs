@@ -4,72 +4,13 @@
 //! sends: no service crate is a dependency.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// The shop's currency, three letters of ISO 4217.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Currency([u8; 3]);
-
-impl Currency {
-    /// Pounds sterling, the shop's currency unless set otherwise.
-    pub const GBP: Self = Self(*b"GBP");
-
-    /// The three letters.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("GBP")
-    }
-}
-
-/// The text is not three capital letters.
-#[derive(Debug, thiserror::Error)]
-#[error("a currency is three capital letters, such as GBP")]
-pub struct NotACurrency;
-
-impl FromStr for Currency {
-    type Err = NotACurrency;
-
-    fn from_str(text: &str) -> Result<Self, NotACurrency> {
-        match <[u8; 3]>::try_from(text.as_bytes()) {
-            Ok(letters) if letters.iter().all(u8::is_ascii_uppercase) => Ok(Self(letters)),
-            _ => Err(NotACurrency),
-        }
-    }
-}
-
-impl fmt::Display for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for Currency {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Currency {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
-
-/// An amount in minor units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Money {
-    /// Minor units, such as pennies.
-    pub amount: i64,
-    /// The currency.
-    pub currency: Currency,
-}
+pub use emporium_service_kit::{Currency, Money};
 
 /// A free attribute's value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -363,13 +304,5 @@ mod tests {
         assert_eq!(attributes["b"], 2.into());
         assert_eq!(attributes["d"], "2".into());
         assert_eq!(serde_json::to_string(&attributes).expect("write"), json);
-    }
-
-    #[test]
-    fn currencies_are_three_capital_letters() {
-        assert_eq!("EUR".parse::<Currency>().expect("valid").as_str(), "EUR");
-        for wrong in ["", "eur", "EURO", "E1R"] {
-            assert!(wrong.parse::<Currency>().is_err(), "{wrong}");
-        }
     }
 }

@@ -5,7 +5,7 @@
 //! command continues safely, because an owner leaves what it has as it is.
 //!
 //! Products and users go first and side by side, since orders refer to them; then orders together with stock
-//! adjustments; then payments.
+//! adjustments. Payments go beside all of them: they name orders, but their owner asks nobody about them.
 
 mod progress;
 mod stream;
@@ -201,20 +201,22 @@ pub async fn load_generated(
     let generator = Arc::new(Generator::new(scale, seed, targets.currency));
     let (products, users, orders, payments) =
         (generator.clone(), generator.clone(), generator.clone(), generator);
-    let (products, users) = tokio::try_join!(
-        load(targets, Kind::Products, progress, move |sink| sink
-            .extend(products.products())),
-        load(targets, Kind::Users, progress, move |sink| sink
-            .extend(users.users())),
-    )?;
-    let orders = load(targets, Kind::Orders, progress, move |sink| {
-        sink.extend(orders.orders())
-    })
-    .await?;
+    let ordered = async {
+        let first = tokio::try_join!(
+            load(targets, Kind::Products, progress, move |sink| sink
+                .extend(products.products())),
+            load(targets, Kind::Users, progress, move |sink| sink
+                .extend(users.users())),
+        )?;
+        let orders = load(targets, Kind::Orders, progress, move |sink| {
+            sink.extend(orders.orders())
+        });
+        Ok::<_, LoadError>((first, orders.await?))
+    };
     let payments = load(targets, Kind::Payments, progress, move |sink| {
         sink.extend(payments.payments())
-    })
-    .await?;
+    });
+    let (((products, users), orders), payments) = tokio::try_join!(ordered, payments)?;
     Ok(LoadOutcome {
         answers: BTreeMap::from([products, users, orders, payments]),
     })
@@ -233,22 +235,25 @@ pub async fn load_online_retail(
     let shop = Arc::new(shop);
     let (products, users, orders, adjustments, payments) =
         (shop.clone(), shop.clone(), shop.clone(), shop.clone(), shop);
-    let (products, users) = tokio::try_join!(
-        load(targets, Kind::Products, progress, move |sink| sink
-            .extend(products.products())),
-        load(targets, Kind::Users, progress, move |sink| sink
-            .extend(users.users())),
-    )?;
-    let (orders, adjustments) = tokio::try_join!(
-        load(targets, Kind::Orders, progress, move |sink| sink
-            .extend(orders.orders())),
-        load(targets, Kind::Adjustments, progress, move |sink| sink
-            .extend(adjustments.adjustments())),
-    )?;
+    let ordered = async {
+        let first = tokio::try_join!(
+            load(targets, Kind::Products, progress, move |sink| sink
+                .extend(products.products())),
+            load(targets, Kind::Users, progress, move |sink| sink
+                .extend(users.users())),
+        )?;
+        let then = tokio::try_join!(
+            load(targets, Kind::Orders, progress, move |sink| sink
+                .extend(orders.orders())),
+            load(targets, Kind::Adjustments, progress, move |sink| sink
+                .extend(adjustments.adjustments())),
+        )?;
+        Ok::<_, LoadError>((first, then))
+    };
     let payments = load(targets, Kind::Payments, progress, move |sink| {
         sink.extend(payments.payments())
-    })
-    .await?;
+    });
+    let (((products, users), (orders, adjustments)), payments) = tokio::try_join!(ordered, payments)?;
     Ok((
         report,
         LoadOutcome {

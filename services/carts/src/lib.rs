@@ -3,14 +3,18 @@
 mod config;
 mod error;
 mod model;
-mod reaper;
 mod routes;
 mod store;
 
-use emporium_service_kit::{Environment, Service, StartError};
+use std::time::Duration;
+
+use emporium_service_kit::{Environment, Service, StartError, reaper};
 
 pub use crate::config::Config;
 use crate::routes::App;
+
+/// How often expired carts and purchases are removed.
+const REAP_PERIOD: Duration = Duration::from_mins(5);
 
 /// Builds the service with its settings from environment variables.
 pub async fn build(environment: &Environment) -> Result<Service, StartError> {
@@ -25,9 +29,13 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         clock: environment.clock.clone(),
         terms: config.terms(),
     };
-    let (checked, reaped, background) = (store.clone(), store, environment.clone());
+    let checked = store.clone();
+    let reap = reaper::task(environment, REAP_PERIOD, move |now, max| {
+        let store = store.clone();
+        async move { store.reap(now, max).await }
+    });
     Ok(Service::new(routes::api().with_state(app))
-        .task("reaper", move || reaper::run(reaped.clone(), background.clone()))
+        .task("reaper", reap)
         .ready_check("store", move || {
             let store = checked.clone();
             async move { store.ping().await.map_err(|_| "does not answer".to_owned()) }

@@ -308,13 +308,17 @@ async fn the_store_setting_picks_the_adapter() {
     for (url, message) in [
         (
             "cassandra://h/secret",
-            "EMPORIUM_CARTS_STORE: there is no cart store for the scheme \"cassandra\"",
+            "EMPORIUM_CARTS_STORE: there is no adapter for the scheme \"cassandra\"",
         ),
         (
             "secret",
-            "EMPORIUM_CARTS_STORE: there is no cart store for the scheme \"\"",
+            "EMPORIUM_CARTS_STORE: there is no adapter for the scheme \"\"",
         ),
         ("postgres://[", "EMPORIUM_CARTS_STORE: this is no PostgreSQL URL"),
+        (
+            "postgres://nobody:secret@127.0.0.1:9/none",
+            "EMPORIUM_CARTS_STORE: the carts service's store cannot be used: ",
+        ),
     ] {
         let error = build_with(&carts.environment, with(url))
             .await

@@ -273,7 +273,9 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<S
 /// A category's slug: the words of its name, joined by hyphens.
 pub fn slug(name: &str) -> String {
     let slug = text::words(name).join("-").replace('.', "-");
-    slug.chars().take(CATEGORY_MAX).collect()
+    let slug: String = slug.chars().take(CATEGORY_MAX).collect();
+    // A cut right after a word leaves a hyphen, and the slug would not be its own slug.
+    slug.trim_end_matches('-').to_owned()
 }
 
 /// What a category is called that nobody gave a name: the name itself, or its slug in words.
@@ -303,6 +305,21 @@ mod tests {
         assert_eq!(category_name("Kitchen & Dining"), "Kitchen & Dining");
         for name in ["Kitchen & Dining", "Größe XL", "a", "1.5"] {
             assert_eq!(slug(&slug(name)), slug(name), "a slug is its own slug");
+        }
+    }
+
+    #[test]
+    fn a_slug_that_is_cut_at_a_hyphen_has_none_at_its_end() {
+        // A syllable becomes three letters, and the hundredth character of this slug would be its second hyphen.
+        let name = format!("{} {}xx end", "한".repeat(21), "한".repeat(11));
+        assert_eq!(slug(&name).chars().count(), 99);
+        assert_eq!(slug(&slug(&name)), slug(&name));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_slug_is_its_own_slug(name in "[\\PC가-힣 ]{0,100}") {
+            proptest::prop_assert_eq!(slug(&slug(&name)), slug(&name));
         }
     }
 

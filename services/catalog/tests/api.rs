@@ -308,6 +308,28 @@ async fn expired_reservations_give_their_stock_back() {
     catalog.stop().await;
 }
 
+/// A list asks the index first and the products a moment later.
+#[tokio::test]
+async fn a_product_archived_between_index_and_answer_is_not_listed() {
+    let catalog = start().await;
+    let gateway = gateway(&catalog);
+    let (gone, kept) = (
+        create(&gateway, "MUG-1", 1).await,
+        create(&gateway, "MUG-2", 1).await,
+    );
+    sqlx::query("UPDATE catalog_stock SET archived = true WHERE product_id = $1::uuid")
+        .bind(&gone)
+        .execute(&catalog.db())
+        .await
+        .unwrap();
+    for path in ["/products", "/products?q=mug"] {
+        let items = gateway.get(path).await.expect(200)["items"].clone();
+        let ids: Vec<&Value> = items.as_array().unwrap().iter().map(|item| &item["id"]).collect();
+        assert_eq!(ids, [&json!(kept)], "{path}");
+    }
+    catalog.stop().await;
+}
+
 #[tokio::test]
 async fn lists_page_filter_and_refuse_foreign_cursors() {
     let catalog = start().await;

@@ -202,9 +202,23 @@ async fn bad_queries_get_an_answer_and_never_a_failure() {
         (
             format!(
                 "/products?q=mug&cursor={}",
-                forged(json!({"relevance": i64::MIN}))
+                forged(json!({"relevance": [i64::MIN, [1.0]]}))
             ),
             200,
+        ),
+        (
+            format!(
+                "/products?q=mug&cursor={}",
+                forged(json!({"relevance": [1, [0.5, 0.5]]}))
+            ),
+            400,
+        ),
+        (
+            format!(
+                "/products?q=mug&cursor={}",
+                forged(json!({"relevance": [1, [1e300]]}))
+            ),
+            400,
         ),
         (format!("/suggest?q={}", "a".repeat(501)), 422),
         ("/suggest?q=%27%3Bdrop".to_owned(), 200),

@@ -152,6 +152,32 @@ async fn bad_records_are_rejected_one_by_one() {
     catalog.stop().await;
 }
 
+/// Letters of four bytes in words of the longest kind fill a record, and would fill more than a `tsvector` holds.
+#[tokio::test]
+async fn the_largest_record_loads_and_is_found() {
+    let (catalog, operator, gateway) = start().await;
+    let letter = |number: u32| char::from_u32(0x2_0000 + number).unwrap();
+    let word = |number: u32| {
+        let end: String = [letter(number % 200), letter(number / 200)].iter().collect();
+        format!("{}{end}", letter(0).to_string().repeat(62))
+    };
+    let text = |words: std::ops::Range<u32>| words.map(word).collect::<Vec<_>>().join(" ");
+    let attributes: serde_json::Map<String, Value> = (0..27_u32)
+        .map(|n| (format!("k{n}"), text(n * 148..(n + 1) * 148).into()))
+        .collect();
+    let mut large = with(1, "attributes", json!(attributes));
+    large["description"] = text(4_000..4_060).into();
+    let bytes = large.to_string().len();
+    assert!((1_000_000..1 << 20).contains(&bytes), "{bytes}");
+    let summary = operator
+        .bulk("/bulk/products", &[large, record(2)])
+        .await
+        .expect(200);
+    assert_eq!(counts(&summary), [2, 2, 0, 0], "{summary}");
+    assert_eq!(gateway.get("/products?q=light").await.expect(200)["total"], 2);
+    catalog.stop().await;
+}
+
 #[tokio::test]
 async fn a_stream_that_breaks_off_leaves_whole_transactions() {
     let (catalog, operator, gateway) = start().await;

@@ -1,20 +1,22 @@
 //! `POST /bulk/orders`: history from elsewhere, streamed in, loaded with COPY in transactions of some thousand records.
+//!
+//! Most of the work is in the lines, of which there are many: a line's texts are borrowed from the stream until they stand
+//! in the rows for COPY and in the event, so that nothing is allocated for each.
+
+use std::borrow::Cow;
 
 use axum::body::Body;
 use emporium_event_bus::Outbox;
-use emporium_service_kit::bulk::{BulkSummary, Records};
-use emporium_service_kit::{Currency, Db};
+use emporium_service_kit::bulk::{self, BulkLoad, BulkSummary, Stored, check_text, check_time};
+use emporium_service_kit::{Currency, Db, Problem, StoreError};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::model::{Address, ChargeKind, ChargeRow, Fulfilment, LineRow, Source};
-use crate::store::bulk as store;
-use emporium_service_kit::Problem;
+use crate::model::{Address, ChargeKind, Fulfilment, Source};
+use crate::store::bulk::{self as store, Staged};
 
-/// Records in one transaction.
-const CHUNK: usize = 2_000;
 /// Lines of one record.
 const LINES_MAX: usize = 5_000;
 /// Amounts are bounded, so that no sum of a record can overflow.
@@ -23,22 +25,24 @@ const QUANTITY_MAX: i64 = 1_000_000_000;
 const TEXT_MAX: usize = 500;
 
 /// One line of the stream.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(ToSchema)]
+#[allow(dead_code)] // for the description of the API: `Load` reads the lines
 #[serde(tag = "record", rename_all = "lowercase")]
 pub enum Record {
     /// A confirmed order.
-    Order(OrderRecord),
+    Order(OrderRecord<'static>),
     /// Money given back.
-    Refund(RefundRecord),
+    Refund(RefundRecord<'static>),
 }
 
 /// A confirmed order.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct OrderRecord {
+pub struct OrderRecord<'a> {
     /// Its identity: what is there already stays as it is.
     pub id: Uuid,
     /// For people.
-    pub number: String,
+    #[serde(borrow)]
+    pub number: Cow<'a, str>,
     /// Null for a guest's order.
     pub customer_id: Option<Uuid>,
     /// When it was placed.
@@ -49,22 +53,24 @@ pub struct OrderRecord {
     /// Where it comes from.
     pub source: Source,
     /// Its identity there.
-    pub reference: Option<String>,
+    #[serde(borrow)]
+    pub reference: Option<Cow<'a, str>>,
     /// ISO 4217.
     #[schema(value_type = String)]
     pub currency: Currency,
     /// What was bought.
-    pub lines: Vec<LineRecord>,
+    #[serde(borrow)]
+    pub lines: Vec<LineRecord<'a>>,
     /// Postage, discounts and the like.
-    #[serde(default)]
-    pub charges: Vec<ChargeRecord>,
+    #[serde(default, borrow)]
+    pub charges: Vec<ChargeRecord<'a>>,
     /// Where it went, and who paid.
     pub shipping_address: Option<Address>,
 }
 
 /// Money given back.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct RefundRecord {
+pub struct RefundRecord<'a> {
     /// Its identity.
     pub id: Uuid,
     /// The order, where it is known.
@@ -77,29 +83,32 @@ pub struct RefundRecord {
     /// Where it comes from.
     pub source: Source,
     /// Its identity there.
-    pub reference: Option<String>,
+    #[serde(borrow)]
+    pub reference: Option<Cow<'a, str>>,
     /// ISO 4217.
     #[schema(value_type = String)]
     pub currency: Currency,
     /// Minor units, not negative.
     pub amount: i64,
     /// What was given back.
-    #[serde(default)]
-    pub lines: Vec<LineRecord>,
+    #[serde(default, borrow)]
+    pub lines: Vec<LineRecord<'a>>,
     /// Other amounts.
-    #[serde(default)]
-    pub charges: Vec<ChargeRecord>,
+    #[serde(default, borrow)]
+    pub charges: Vec<ChargeRecord<'a>>,
 }
 
 /// A line of an order or a refund.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct LineRecord {
+pub struct LineRecord<'a> {
     /// The product.
     pub product_id: Uuid,
     /// Its stock-keeping unit.
-    pub sku: String,
+    #[serde(borrow)]
+    pub sku: Cow<'a, str>,
     /// Its name then.
-    pub name: String,
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
     /// How many, at least 1.
     pub quantity: i64,
     /// Its price then, in minor units, not negative.
@@ -108,79 +117,83 @@ pub struct LineRecord {
 
 /// An amount that is not a product's.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct ChargeRecord {
+pub struct ChargeRecord<'a> {
     /// What for.
     pub kind: ChargeKind,
     /// As it was called.
-    pub name: String,
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
     /// Minor units; negative amounts reduce the total.
     pub amount: i64,
 }
 
-/// A record that was looked over.
-#[derive(Debug)]
-pub(crate) enum Checked {
-    Order(CheckedOrder),
-    Refund(CheckedRefund),
+/// What stands in every line, so that the rest is read right away as what it is.
+#[derive(Deserialize)]
+struct Tag {
+    record: Kind,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Order,
+    Refund,
 }
 
 /// An order whose numbers add up.
-#[derive(Debug)]
-pub(crate) struct CheckedOrder {
-    pub record: OrderRecord,
+pub(crate) struct CheckedOrder<'a> {
+    pub record: OrderRecord<'a>,
     pub total: i64,
 }
 
-/// A refund with its parts as they are kept.
-#[derive(Debug)]
-pub(crate) struct CheckedRefund {
-    pub record: RefundRecord,
-    pub lines: Vec<LineRow>,
-    pub charges: Vec<ChargeRow>,
+struct Load<'a> {
+    db: &'a Db,
+    outbox: &'a Outbox,
 }
 
-/// Loads a stream of records. The next chunk is read while the one before is written.
-pub async fn load(db: &Db, outbox: &Outbox, body: Body) -> Result<BulkSummary, Problem> {
-    let mut records = Records::<Record>::new(body);
-    let mut summary = BulkSummary::default();
-    let mut chunk = records.chunk(CHUNK, &mut summary).await?;
-    while !chunk.is_empty() {
-        let size = chunk.len() as u64;
-        let checked = check(std::mem::take(&mut chunk), &mut summary);
-        let refused = size - checked.len() as u64;
-        let (stored, next) = tokio::join!(
-            store::store(db, outbox, &checked),
-            records.chunk(CHUNK, &mut summary)
-        );
-        let loaded = stored.map_err(emporium_service_kit::StoreError::from)?;
-        summary.loaded += loaded;
-        summary.unchanged += size - refused - loaded;
-        outbox.wake();
-        chunk = next?;
-    }
-    // Lines that cannot be read are found a chunk ahead of those whose values are wrong.
-    summary.rejected.sort_by_key(|rejection| rejection.line);
-    Ok(summary)
-}
+impl BulkLoad for Load<'_> {
+    type Checked = Staged;
 
-fn check(chunk: Vec<(u64, Record)>, summary: &mut BulkSummary) -> Vec<Checked> {
-    let mut checked = Vec::with_capacity(chunk.len());
-    for (line, record) in chunk {
-        let result = match record {
-            Record::Order(record) => check_order(record).map(Checked::Order),
-            Record::Refund(record) => check_refund(record).map(Checked::Refund),
-        };
-        match result {
-            Ok(record) => checked.push(record),
-            Err(reason) => summary.reject(line, reason),
+    fn read(&self, line: &[u8]) -> Result<Staged, String> {
+        let unreadable = |error: serde_json::Error| error.to_string();
+        let Tag { record } = serde_json::from_slice(line).map_err(unreadable)?;
+        match record {
+            Kind::Order => {
+                let order = check_order(serde_json::from_slice(line).map_err(unreadable)?)?;
+                store::stage_order(&order).map_err(unreadable)
+            }
+            Kind::Refund => {
+                let refund = check_refund(serde_json::from_slice(line).map_err(unreadable)?)?;
+                store::stage_refund(refund).map_err(unreadable)
+            }
         }
     }
-    checked
+
+    async fn store(&self, chunk: Vec<(u64, Staged)>) -> Result<Stored, Problem> {
+        let records = chunk.into_iter().map(|(_, record)| record).collect();
+        let loaded = store::store(self.db, self.outbox, records)
+            .await
+            .map_err(StoreError::from)?;
+        self.outbox.wake();
+        Ok(Stored {
+            loaded,
+            rejected: Vec::new(),
+        })
+    }
 }
 
-fn check_order(record: OrderRecord) -> Result<CheckedOrder, String> {
-    check_text("number", &record.number)?;
-    check_text_opt("reference", record.reference.as_deref())?;
+/// Loads a stream of records.
+pub async fn load(db: &Db, outbox: &Outbox, body: Body) -> Result<BulkSummary, Problem> {
+    bulk::load(&Load { db, outbox }, body).await
+}
+
+fn check_order(record: OrderRecord<'_>) -> Result<CheckedOrder<'_>, String> {
+    check_text("number", &record.number, TEXT_MAX)?;
+    check_text(
+        "reference",
+        record.reference.as_deref().unwrap_or_default(),
+        TEXT_MAX,
+    )?;
     check_time("placed_at", record.placed_at)?;
     check_lines(&record.lines, &record.charges)?;
     if record.lines.is_empty() && record.charges.is_empty() {
@@ -193,7 +206,7 @@ fn check_order(record: OrderRecord) -> Result<CheckedOrder, String> {
             ("postal_code", &address.postal_code),
             ("country", &address.country),
         ] {
-            check_text(name, text)?;
+            check_text(name, text, TEXT_MAX)?;
         }
     }
     let total = sum(&record.lines, &record.charges).ok_or("the total is too large")?;
@@ -203,49 +216,27 @@ fn check_order(record: OrderRecord) -> Result<CheckedOrder, String> {
     Ok(CheckedOrder { record, total })
 }
 
-fn check_refund(mut record: RefundRecord) -> Result<CheckedRefund, String> {
-    check_text_opt("reference", record.reference.as_deref())?;
+fn check_refund(record: RefundRecord<'_>) -> Result<RefundRecord<'_>, String> {
+    check_text(
+        "reference",
+        record.reference.as_deref().unwrap_or_default(),
+        TEXT_MAX,
+    )?;
     check_time("at", record.at)?;
     check_lines(&record.lines, &record.charges)?;
     if !(0..=AMOUNT_MAX).contains(&record.amount) {
         return Err("the amount is out of bounds".to_owned());
     }
-    let lines = std::mem::take(&mut record.lines)
-        .into_iter()
-        .map(line_row)
-        .collect();
-    let charges = std::mem::take(&mut record.charges)
-        .into_iter()
-        .map(|charge| ChargeRow {
-            kind: charge.kind,
-            name: charge.name,
-            amount: charge.amount,
-        })
-        .collect();
-    Ok(CheckedRefund {
-        record,
-        lines,
-        charges,
-    })
+    Ok(record)
 }
 
-fn line_row(line: LineRecord) -> LineRow {
-    LineRow {
-        product_id: line.product_id,
-        sku: line.sku,
-        name: line.name,
-        quantity: line.quantity,
-        unit_price: line.unit_price,
-    }
-}
-
-fn check_lines(lines: &[LineRecord], charges: &[ChargeRecord]) -> Result<(), String> {
+fn check_lines(lines: &[LineRecord<'_>], charges: &[ChargeRecord<'_>]) -> Result<(), String> {
     if lines.len() > LINES_MAX || charges.len() > LINES_MAX {
         return Err(format!("there are more than {LINES_MAX} lines"));
     }
     for line in lines {
-        check_text("sku", &line.sku)?;
-        check_text("name", &line.name)?;
+        check_text("sku", &line.sku, TEXT_MAX)?;
+        check_text("name", &line.name, TEXT_MAX)?;
         if !(1..=QUANTITY_MAX).contains(&line.quantity) {
             return Err("a quantity is out of bounds".to_owned());
         }
@@ -254,7 +245,7 @@ fn check_lines(lines: &[LineRecord], charges: &[ChargeRecord]) -> Result<(), Str
         }
     }
     for charge in charges {
-        check_text("name", &charge.name)?;
+        check_text("name", &charge.name, TEXT_MAX)?;
         if !(-AMOUNT_MAX..=AMOUNT_MAX).contains(&charge.amount) {
             return Err("a charge is out of bounds".to_owned());
         }
@@ -262,7 +253,7 @@ fn check_lines(lines: &[LineRecord], charges: &[ChargeRecord]) -> Result<(), Str
     Ok(())
 }
 
-fn sum(lines: &[LineRecord], charges: &[ChargeRecord]) -> Option<i64> {
+fn sum(lines: &[LineRecord<'_>], charges: &[ChargeRecord<'_>]) -> Option<i64> {
     let mut total = 0_i64;
     for line in lines {
         total = total.checked_add(line.unit_price.checked_mul(line.quantity)?)?;
@@ -271,26 +262,4 @@ fn sum(lines: &[LineRecord], charges: &[ChargeRecord]) -> Option<i64> {
         total = total.checked_add(charge.amount)?;
     }
     (total <= AMOUNT_MAX).then_some(total)
-}
-
-fn check_text(name: &str, text: &str) -> Result<(), String> {
-    if text.len() > TEXT_MAX {
-        return Err(format!("{name} is longer than {TEXT_MAX} bytes"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(format!("{name} holds control characters"));
-    }
-    Ok(())
-}
-
-fn check_text_opt(name: &str, text: Option<&str>) -> Result<(), String> {
-    text.map_or(Ok(()), |text| check_text(name, text))
-}
-
-/// Years that both PostgreSQL and UUIDv7 can keep.
-fn check_time(name: &str, at: OffsetDateTime) -> Result<(), String> {
-    if (1970..=9_998).contains(&at.year()) {
-        return Ok(());
-    }
-    Err(format!("{name} is out of bounds"))
 }

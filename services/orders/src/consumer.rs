@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::peers::User;
 use crate::saga::Driver;
-use crate::store::{customers, saga};
+use crate::store::{customers, due};
 
 /// The consumer group, and the name in the inbox.
 pub const GROUP: &str = "orders";
@@ -57,7 +57,7 @@ impl Consumer for OrdersConsumer {
         let woken = if paid.is_empty() {
             0
         } else {
-            saga::wake(&mut tx, &paid, self.clock.now()).await?
+            due::wake(&mut tx, &paid, self.clock.now()).await?
         };
         tx.commit().await?;
         if woken > 0 {

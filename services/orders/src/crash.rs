@@ -1,7 +1,8 @@
 //! Crash points: the places just before and just after each commit of the checkout, where the crash tests kill the process.
 //!
 //! In a build with the cargo feature `crash-points`, `EMPORIUM_ORDERS_CRASH_AT=<point>:<before|after>[:<n>]` makes the
-//! process kill itself (SIGKILL) when it reaches that place for the n-th time (1 unless given). In every other build [`reached`] is empty.
+//! process kill itself (SIGKILL) when it reaches that place for the n-th time (1 unless given). A path instead names a file
+//! that says so, read at every point, so that a running process can be told. In every other build [`reached`] is empty.
 
 /// Which side of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,13 +66,17 @@ pub(crate) fn reached(point: &'static str, side: Side) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    static WANTED: OnceLock<Option<(String, Side, u32)>> = OnceLock::new();
+    static SETTING: OnceLock<Option<String>> = OnceLock::new();
     static TIMES: AtomicU32 = AtomicU32::new(0);
-    let wanted = WANTED.get_or_init(|| parse(&std::env::var("EMPORIUM_ORDERS_CRASH_AT").ok()?));
-    if let Some((name, at, n)) = wanted
+    let setting = SETTING.get_or_init(|| std::env::var("EMPORIUM_ORDERS_CRASH_AT").ok());
+    let wanted = match setting.as_deref() {
+        Some(path) if path.starts_with('/') => std::fs::read_to_string(path).ok(),
+        setting => setting.map(str::to_owned),
+    };
+    if let Some((name, at, n)) = wanted.as_deref().and_then(parse)
         && name == point
-        && *at == side
-        && TIMES.fetch_add(1, Ordering::SeqCst) + 1 == *n
+        && at == side
+        && TIMES.fetch_add(1, Ordering::SeqCst) + 1 == n
     {
         // No unwinding, no flushing, no goodbye.
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
@@ -80,9 +85,9 @@ pub(crate) fn reached(point: &'static str, side: Side) {
 }
 
 #[cfg(feature = "crash-points")]
-fn parse(text: &str) -> Option<(String, Side, u32)> {
-    let mut parts = text.split(':');
-    let name = parts.next()?.to_owned();
+fn parse(text: &str) -> Option<(&str, Side, u32)> {
+    let mut parts = text.trim().split(':');
+    let name = parts.next()?;
     let side = match parts.next()? {
         "before" => Side::Before,
         "after" => Side::After,

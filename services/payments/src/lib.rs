@@ -17,7 +17,7 @@ use crate::config::Config;
 pub use crate::error::Error;
 pub use crate::model::{Charge, ChargeState};
 pub use crate::payments::Payments;
-pub use crate::provider::{LATE, Outcome, SLOW, SLOW_NOTICE};
+pub use crate::provider::{LATE, Outcome, REPEAT, SLOW, SLOW_NOTICE};
 pub use crate::store::NewCharge;
 
 /// Builds the service with its settings from the environment.

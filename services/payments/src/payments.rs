@@ -1,7 +1,5 @@
 //! What the service does, apart from HTTP: charges and the provider brought together.
 
-use std::time::Duration;
-
 use emporium_event_bus::Outbox;
 use emporium_service_kit::{Environment, Money, StartError};
 use sqlx::migrate::Migrator;
@@ -19,8 +17,6 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Notices taken, or charges looked up, in one step.
 const STEP_MAX: i64 = 100;
-/// After how long the provider repeats a notice that could not be taken.
-const REPEAT: Duration = Duration::from_secs(30);
 /// Every so many polls the pending charges are looked up as well.
 const POLLS_A_RECONCILIATION: u32 = 20;
 
@@ -90,8 +86,10 @@ impl Payments {
         Ok(charge)
     }
 
-    /// Gives a saga's charge up. A pending one is looked up first: the provider may have taken the money unheard.
+    /// Gives a saga's charge up. A pending one is looked up first: the provider may have taken the money unheard. And before
+    /// that the provider is told, so that a request that is still on its way to it cannot take money after the look.
     pub async fn void(&self, saga_id: Uuid) -> Result<Charge, Error> {
+        self.provider.cancel(saga_id).await?;
         match self.find(saga_id).await {
             Ok(_) | Err(Error::UnknownCharge) => self.store.void(saga_id).await,
             Err(error) => Err(error),
@@ -128,7 +126,7 @@ impl Payments {
                 // One that cannot be taken does not keep the others waiting.
                 Err(error) => {
                     tracing::warn!(%saga_id, %error, "a notice of the provider could not be taken");
-                    self.provider.repeat(*saga_id, REPEAT).await?;
+                    self.provider.repeat(*saga_id).await?;
                 }
             }
         }

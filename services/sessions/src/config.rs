@@ -15,9 +15,13 @@ pub struct Config {
     /// Seconds after the login at which a session ends, however much it is used.
     #[arg(long, env = "EMPORIUM_SESSIONS_LIFETIME_S", default_value_t = 30 * 24 * 3_600, value_parser = seconds())]
     pub lifetime_s: i64,
-    /// Seconds by which an expiry has to move before it is written. Look-ups in between only read.
+    /// Seconds by which an expiry has to move before it is written, at most a tenth of the time to live. Look-ups in between
+    /// only read.
     #[arg(long, env = "EMPORIUM_SESSIONS_SLIDE_STEP_S", default_value_t = 60, value_parser = seconds())]
     pub slide_step_s: i64,
+    /// Sessions that a user may have at once; at one more login, the one that began first ends.
+    #[arg(long, env = "EMPORIUM_SESSIONS_PER_USER_MAX", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub per_user_max: u32,
     /// Failed logins for one e-mail address within the window, after which there is no further attempt.
     #[arg(long, env = "EMPORIUM_SESSIONS_FAILURES_MAX", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub failures_max: u16,
@@ -32,12 +36,15 @@ fn seconds() -> clap::builder::RangedI64ValueParser<i64> {
 
 impl Config {
     pub(crate) fn terms(&self) -> Terms {
+        let ttl = Duration::seconds(self.ttl_s);
         Terms {
+            // A step as long as the time to live would never be taken.
             sliding: Sliding {
-                ttl: Duration::seconds(self.ttl_s),
-                step: Duration::seconds(self.slide_step_s),
+                ttl,
+                step: Duration::seconds(self.slide_step_s).min(ttl / 10),
             },
             lifetime: Duration::seconds(self.lifetime_s),
+            per_user_max: self.per_user_max,
             throttle: Throttle {
                 failures_max: self.failures_max,
                 window: Duration::seconds(self.failures_window_s),
@@ -53,6 +60,8 @@ pub(crate) struct Terms {
     pub sliding: Sliding,
     /// From login to the end that nothing moves.
     pub lifetime: Duration,
+    /// Sessions of a user at once.
+    pub per_user_max: u32,
     /// How often one may fail.
     pub throttle: Throttle,
 }
@@ -73,4 +82,32 @@ pub(crate) struct Throttle {
     pub failures_max: u16,
     /// The window.
     pub window: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::model::slid;
+
+    /// With the usual step of a minute, a session of half a minute would never move.
+    #[test]
+    fn a_short_time_to_live_slides_too() {
+        let config = Config {
+            ttl_s: 30,
+            ..emporium_service_kit::config::from_env().unwrap()
+        };
+        let (terms, began) = (config.terms(), OffsetDateTime::UNIX_EPOCH);
+        let (expiry, end) = (began + terms.sliding.ttl, began + terms.lifetime);
+        let used = began + Duration::seconds(20);
+        assert_eq!(
+            slid(expiry, end, used, terms.sliding),
+            Some(used + Duration::seconds(30))
+        );
+        assert_eq!(
+            slid(expiry, end, began + Duration::seconds(2), terms.sliding),
+            None
+        );
+    }
 }

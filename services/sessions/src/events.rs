@@ -7,7 +7,7 @@ use emporium_event_bus::{ApplyError, CloudEvent, Consumer};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::store::SessionStore;
+use crate::store::{SessionStore, Standing};
 
 /// What this service reads of `user.updated.v1`.
 #[derive(Deserialize)]
@@ -16,38 +16,42 @@ struct UserUpdated {
     active: bool,
 }
 
-/// Ends all sessions of users who were blocked.
+/// Marks the sessions of users who were blocked, and takes the mark off when they are unblocked.
 ///
-/// No inbox: revoking twice is like revoking once. An event that is delivered again after the user was unblocked costs that
-/// user one more log-in, and nothing else.
-pub struct Revoker {
+/// No inbox: the store notes each user's version, so an event that comes again, or too late, changes nothing, not even an
+/// old block that is delivered after the user was unblocked.
+pub struct Blocker {
     store: Arc<dyn SessionStore>,
 }
 
-impl Revoker {
-    /// Revokes in `store`.
+impl Blocker {
+    /// Marks in `store`.
     pub fn new(store: Arc<dyn SessionStore>) -> Self {
         Self { store }
     }
 }
 
 #[async_trait]
-impl Consumer for Revoker {
+impl Consumer for Blocker {
     fn kinds(&self) -> &'static [&'static str] {
         &["user.updated.v1"]
     }
 
     async fn apply(&self, events: &[&CloudEvent]) -> Result<(), ApplyError> {
-        let mut blocked = Vec::new();
-        for event in events {
-            let user: UserUpdated = event.data()?;
-            if !user.active {
-                blocked.push(user.id);
-            }
-        }
-        if !blocked.is_empty() {
-            let ended = self.store.end_all(&blocked).await?;
-            tracing::info!(users = blocked.len(), ended, "sessions of blocked users ended");
+        let standings = events
+            .iter()
+            .map(|event| {
+                let user: UserUpdated = event.data()?;
+                Ok(Standing {
+                    user_id: user.id,
+                    version: event.aggregateversion,
+                    blocked: !user.active,
+                })
+            })
+            .collect::<Result<Vec<_>, ApplyError>>()?;
+        let marked = self.store.set_blocked(&standings).await?;
+        if marked > 0 {
+            tracing::info!(sessions = marked, "marked as blocked, or not any more");
         }
         Ok(())
     }

@@ -5,23 +5,26 @@ mod error;
 mod events;
 mod login;
 mod model;
-mod reaper;
 mod routes;
 mod store;
 mod token;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use emporium_event_bus::{BusError, ConsumerGroup, StartAt};
-use emporium_service_kit::{Environment, Service, ServiceName, StartError};
+use emporium_service_kit::{Environment, Service, ServiceName, StartError, reaper};
 
 pub use crate::config::Config;
-use crate::events::Revoker;
+use crate::events::Blocker;
 pub use crate::login::reads;
 use crate::routes::App;
 
 /// The consumer group on the event bus.
 const GROUP: &str = "sessions";
+
+/// How often expired sessions and attempts are removed.
+const REAP_PERIOD: Duration = Duration::from_mins(1);
 
 /// Builds the service with its settings from environment variables.
 pub async fn build(environment: &Environment) -> Result<Service, StartError> {
@@ -34,11 +37,11 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
     let bus = emporium_event_bus::open(environment)
         .await
         .map_err(BusError::into_start_error)?;
-    let revoker = Arc::new(Revoker::new(store.clone()));
+    let blocker = Arc::new(Blocker::new(store.clone()));
     let group = Arc::new(ConsumerGroup::new(
         bus,
         GROUP,
-        revoker,
+        blocker,
         StartAt::End,
         &environment.metrics,
     ));
@@ -54,10 +57,13 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         clock: environment.clock.clone(),
         terms: config.terms(),
     };
-    let (checked, background) = (store.clone(), environment.clone());
-    let stop = environment.shutdown.clone();
+    let (checked, stop) = (store.clone(), environment.shutdown.clone());
+    let reap = reaper::task(environment, REAP_PERIOD, move |now, max| {
+        let store = store.clone();
+        async move { store.reap(now, max).await }
+    });
     Ok(Service::new(routes::api().with_state(app))
-        .task("reaper", move || reaper::run(store.clone(), background.clone()))
+        .task("reaper", reap)
         .task("consumer", move || {
             let (group, stop) = (group.clone(), stop.clone());
             async move { group.run(stop).await }

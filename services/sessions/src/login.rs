@@ -1,16 +1,17 @@
 //! Logging in: throttle, verification by the users service, and the race with a block.
 //!
-//! A login that was verified just before its user is blocked must not begin a session just after the block's revocation
-//! has swept the user's sessions. Revocations are numbered. A login notes the last number *before* it asks the users service
-//! ([`SessionStore::admit`]) and begins its session only if its user's number has not grown beyond that
-//! ([`SessionStore::begin`] decides atomically). If it has, the verification may be older than the block: it is asked for
-//! again. If it has not, then either the block comes later, and its revocation finds the session; or its revocation had begun
-//! before the verification, which therefore saw the block.
+//! A login that was verified just before its user is blocked must not begin a session just after the block has marked the
+//! user's sessions. Blocks and log-outs everywhere, together called revocations, are numbered. A login notes the last number
+//! *before* it asks the users service ([`SessionStore::admit`]) and begins its session only if its user's number has not
+//! grown beyond that ([`SessionStore::begin`] decides atomically). If it has, the verification may be older than the block:
+//! it is asked for again. If it has not, then either the block comes later, and finds the session to mark; or it had come
+//! before the verification, which therefore saw the block, or that the user has been unblocked since. In the latter case the
+//! new session is not marked, and the unblocking, when it comes, finds nothing to do there.
 
 use std::time::Duration;
 
 use emporium_service_kit::ServiceName;
-use emporium_service_kit::client::CallError;
+use emporium_service_kit::client::{CALL_TIMEOUT, CallError};
 use emporium_service_kit::contract::Read;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
@@ -25,8 +26,12 @@ use crate::token::{self, Hash};
 
 /// How often a login is verified anew because of revocations meanwhile.
 const VERIFICATIONS_MAX: u32 = 3;
-/// How long a login waits for others with the same address whose outcome will decide whether it is one too many.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a login may take: less than the gateway waits, so that who waits in vain is told why.
+const LOGIN_TIMEOUT: Duration = Duration::from_millis(4_500);
+/// How long a login waits for others with the same address whose outcome will decide whether it is one too many. What is
+/// left is for its own verification.
+const WAIT_MAX: Duration = Duration::from_millis(3_500);
+const _: () = assert!(LOGIN_TIMEOUT.as_millis() < CALL_TIMEOUT.as_millis());
 const POLL_FIRST: Duration = Duration::from_millis(20);
 const POLL_MAX: Duration = Duration::from_millis(200);
 
@@ -55,10 +60,11 @@ pub fn reads() -> Vec<Read> {
 
 /// Begins a session for whoever has these credentials.
 pub async fn log_in(app: &App, request: &LoginRequest) -> Result<LoginAnswer, Error> {
-    let email = Hash::of_email(&request.email);
+    let (email, started) = (Hash::of_email(&request.email), Instant::now());
     for _ in 0..VERIFICATIONS_MAX {
-        let attempt = admitted(app, email).await?;
-        let verified = verify(app, request).await;
+        let attempt = admitted(app, email, started + WAIT_MAX).await?;
+        let left = LOGIN_TIMEOUT.saturating_sub(started.elapsed());
+        let verified = verify(app, request, left).await;
         let failed = matches!(verified, Err(Error::WrongCredentials));
         let throttle = &app.terms.throttle;
         app.store
@@ -76,8 +82,7 @@ pub async fn log_in(app: &App, request: &LoginRequest) -> Result<LoginAnswer, Er
 }
 
 /// Waits until the attempt may be made, or is known to be one too many.
-async fn admitted(app: &App, email: Hash) -> Result<Attempt, Error> {
-    let end = Instant::now() + WAIT_MAX;
+async fn admitted(app: &App, email: Hash, end: Instant) -> Result<Attempt, Error> {
     let mut pause = POLL_FIRST;
     loop {
         let now = app.clock.now();
@@ -103,7 +108,7 @@ fn whole_seconds_up(wait: time::Duration) -> u32 {
 }
 
 /// Asks the users service, once: every try costs it the hashing of a password.
-async fn verify(app: &App, request: &LoginRequest) -> Result<Verified, Error> {
+async fn verify(app: &App, request: &LoginRequest, timeout: Duration) -> Result<Verified, Error> {
     let credentials = Credentials {
         email: &request.email,
         password: &request.password,
@@ -111,6 +116,7 @@ async fn verify(app: &App, request: &LoginRequest) -> Result<Verified, Error> {
     app.users
         .post("/credentials/verify")
         .json(&credentials)
+        .timeout(timeout)
         .send()
         .await
         .map_err(|error: CallError| match error.code() {
@@ -119,7 +125,7 @@ async fn verify(app: &App, request: &LoginRequest) -> Result<Verified, Error> {
         })
 }
 
-/// `None` when the user's sessions were revoked since the attempt began.
+/// `None` when the user was blocked, or logged out everywhere, since the attempt began.
 async fn begin(app: &App, user: &Verified, attempt: Attempt) -> Result<Option<LoginAnswer>, Error> {
     let (token, hash) = token::generate();
     let now = app.clock.now();
@@ -131,14 +137,21 @@ async fn begin(app: &App, user: &Verified, attempt: Attempt) -> Result<Option<Lo
         began_at: now,
         expires_at: ends_at.min(now + app.terms.sliding.ttl),
         ends_at,
+        blocked: false,
     };
-    Ok(match app.store.begin(&session, attempt.marker).await? {
-        Begun::Yes => Some(LoginAnswer {
-            token,
-            user_id: session.user_id,
-            role: session.role,
-            expires_at: session.expires_at,
-        }),
-        Begun::RevokedMeanwhile => None,
-    })
+    Ok(
+        match app
+            .store
+            .begin(&session, attempt.marker, app.terms.per_user_max)
+            .await?
+        {
+            Begun::Yes => Some(LoginAnswer {
+                token,
+                user_id: session.user_id,
+                role: session.role,
+                expires_at: session.expires_at,
+            }),
+            Begun::RevokedMeanwhile => None,
+        },
+    )
 }

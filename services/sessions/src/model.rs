@@ -36,6 +36,8 @@ pub struct Session {
     pub expires_at: OffsetDateTime,
     /// The latest that `expires_at` can become.
     pub ends_at: OffsetDateTime,
+    /// True while its user is blocked; no session begins so.
+    pub blocked: bool,
 }
 
 /// The expiry after a use at `now`, when that is worth a write: the expiry moves by at least a step, and not beyond the end.
@@ -84,7 +86,7 @@ pub struct TokenRequest {
     pub token: String,
 }
 
-/// Whose session it is.
+/// Whose session it is, and whether anything but ending it may be done with it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionView {
     /// The user.
@@ -94,4 +96,7 @@ pub struct SessionView {
     /// When the session expires unless it is used.
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
+    /// True while the user is blocked: the session authorises nothing then but its own end. It works again when the user is
+    /// unblocked.
+    pub blocked: bool,
 }

@@ -70,7 +70,8 @@ async fn post_session(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-/// Whose session a token is; counts as use, so it slides the expiry.
+/// Whose session a token is; counts as use, so it slides the expiry. A blocked user's session is answered as well, and the
+/// answer says so: the caller needs the user for a log-out everywhere, and a reason to give for everything else.
 #[utoipa::path(post, path = "/sessions/lookup", request_body = TokenRequest,
     responses((status = 200, body = SessionView),
         (status = 404, body = ProblemDocument, description = "`no-session`: unknown, forged, expired or revoked")))]
@@ -88,6 +89,7 @@ async fn look_up(
         user_id: session.user_id,
         role: session.role,
         expires_at: session.expires_at,
+        blocked: session.blocked,
     }))
 }
 

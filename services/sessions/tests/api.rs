@@ -69,7 +69,7 @@ async fn a_session_from_login_to_logout() {
     assert_eq!(login["user_id"], json!(world.user_id));
     let expected = (now + Duration::hours(24)).format(&Rfc3339).unwrap();
     assert_eq!(login["expires_at"], expected.as_str());
-    let view = json!({"user_id": world.user_id, "role": "customer", "expires_at": login["expires_at"]});
+    let view = json!({"user_id": world.user_id, "role": "customer", "expires_at": login["expires_at"], "blocked": false});
     assert_eq!(world.look_up(token).await.expect(200), view);
     let admin = world.log_in("admin@example.org", "right").await.expect(201);
     assert_eq!(admin["role"], "admin");
@@ -303,15 +303,19 @@ async fn the_store_setting_picks_the_adapter() {
     for (url, message) in [
         (
             "cassandra://h/secret",
-            "EMPORIUM_SESSIONS_STORE: there is no session store for the scheme \"cassandra\"",
+            "EMPORIUM_SESSIONS_STORE: there is no adapter for the scheme \"cassandra\"",
         ),
         (
             "secret",
-            "EMPORIUM_SESSIONS_STORE: there is no session store for the scheme \"\"",
+            "EMPORIUM_SESSIONS_STORE: there is no adapter for the scheme \"\"",
         ),
         (
             "postgres://[",
             "EMPORIUM_SESSIONS_STORE: this is no PostgreSQL URL",
+        ),
+        (
+            "postgres://nobody:secret@127.0.0.1:9/none",
+            "EMPORIUM_SESSIONS_STORE: the sessions service's store cannot be used: ",
         ),
     ] {
         let error = build_with(environment, with(url))
@@ -324,5 +328,37 @@ async fn the_store_setting_picks_the_adapter() {
     }
     let database = TestPostgres::get().await.empty_database().await;
     assert!(build_with(environment, with(&database.url)).await.is_ok());
+    world.sessions.stop().await;
+}
+
+/// Whoever waits in vain is told so before the gateway gives up: an attempt that depends on others' outcomes gets its 429,
+/// one that a slow users service does not answer its 503.
+#[tokio::test]
+async fn a_login_ends_before_its_caller_gives_up() {
+    let user = Uuid::now_v7();
+    let slow = common::verified(user, "customer", true).set_delay(std::time::Duration::from_secs(20));
+    let world = common::with_users(Clock::System, slow, user).await;
+    let logins = futures::future::join_all((0..11).map(|_| world.log_in("ann@example.org", "right"))).await;
+    let mut statuses: Vec<u16> = logins.iter().map(|reply| reply.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [[429].as_slice(), &[503; 10]].concat());
+    let noted: i64 = sqlx::query_scalar("SELECT sum(cardinality(failed_at))::bigint FROM sessions_attempt")
+        .fetch_one(&world.sessions.db())
+        .await
+        .unwrap();
+    assert_eq!(noted, 0);
+    world.sessions.stop().await;
+}
+
+#[tokio::test]
+async fn the_hundred_and_first_session_ends_the_first() {
+    let world = world(Clock::System).await;
+    let first = world.token().await;
+    let second = world.token().await;
+    for _ in 0..99 {
+        world.token().await;
+    }
+    world.look_up(&first).await.expect_problem(404, "no-session");
+    world.look_up(&second).await.expect(200);
     world.sessions.stop().await;
 }

@@ -1,4 +1,4 @@
-//! A blocked user has no session: not after the event, and not by a login that was under way.
+//! A blocked user can do nothing with a session: not after the event, and not by a login that was under way.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -16,11 +16,11 @@ use uuid::Uuid;
 use wiremock::{Request, Respond, ResponseTemplate};
 
 /// Puts `user.updated.v1` on the bus, as the users service's relay would.
-async fn publish(world: &World, data: &Value) {
+async fn publish(world: &World, version: i64, data: &Value) {
     let event: CloudEvent = serde_json::from_value(json!({
         "specversion": "1.0", "id": Uuid::now_v7(), "source": "/users", "type": "user.updated.v1",
         "subject": world.user_id, "time": "2030-01-01T00:00:00Z", "datacontenttype": "application/json",
-        "aggregateversion": 2, "data": data,
+        "aggregateversion": version, "data": data,
     }))
     .unwrap();
     let bus = emporium_event_bus::open(&world.sessions.environment)
@@ -29,34 +29,80 @@ async fn publish(world: &World, data: &Value) {
     bus.append(&[event]).await.unwrap();
 }
 
-fn user(world: &World, active: bool) -> Value {
-    json!({"id": world.user_id, "email": "ann@example.org", "name": "Ann", "role": "customer", "active": active,
-        "origin": "registered", "version": 2})
+/// Publishes that the user of that version is active, or not.
+async fn user_is(world: &World, version: i64, active: bool) {
+    let user = json!({"id": world.user_id, "email": "ann@example.org", "name": "Ann", "role": "customer",
+        "active": active, "origin": "registered", "version": version});
+    publish(world, version, &user).await;
 }
 
-async fn ended(world: &World, token: &str) {
-    eventually("the session ends", 10, async || {
-        (world.look_up(token).await.status == 404).then_some(())
+async fn becomes(world: &World, token: &str, blocked: bool) {
+    eventually("the session is marked", 10, async || {
+        let view = world.look_up(token).await.expect(200);
+        (view["blocked"] == blocked).then_some(())
+    })
+    .await;
+}
+
+/// The group has applied everything that is on the bus.
+async fn caught_up(world: &World) {
+    let bus = emporium_event_bus::open(&world.sessions.environment)
+        .await
+        .unwrap();
+    eventually("all events are applied", 10, async || {
+        let (at, end) = (
+            bus.group_position("sessions").await.unwrap(),
+            bus.end().await.unwrap(),
+        );
+        (at == Some(end)).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn blocking_a_user_ends_the_sessions() {
+async fn blocking_a_user_marks_the_sessions_and_unblocking_gives_them_back() {
     let world = world(Clock::System).await;
     let tokens = [world.token().await, world.token().await];
-    publish(&world, &user(&world, true)).await;
-    publish(&world, &json!({"id": Uuid::new_v4(), "active": false})).await;
+    user_is(&world, 2, true).await;
+    publish(&world, 2, &json!({"id": Uuid::new_v4(), "active": false})).await;
+    caught_up(&world).await;
     for token in &tokens {
-        world.look_up(token).await.expect(200);
+        assert_eq!(world.look_up(token).await.expect(200)["blocked"], false);
     }
-    publish(&world, &user(&world, false)).await;
+    user_is(&world, 3, false).await;
     for token in &tokens {
-        ended(&world, token).await;
+        becomes(&world, token, true).await;
+        let view = world.look_up(token).await.expect(200);
+        assert_eq!(view["user_id"], json!(world.user_id));
     }
-    // Unblocked, or the event comes again: a new login works, at once.
-    let token = world.token().await;
-    world.look_up(&token).await.expect(200);
+    // Who was unblocked can log in at once, before the event has come.
+    let early = world.token().await;
+    assert_eq!(world.look_up(&early).await.expect(200)["blocked"], false);
+    user_is(&world, 4, true).await;
+    for token in &tokens {
+        becomes(&world, token, false).await;
+    }
+    // The old block comes again, when it is not true any more.
+    user_is(&world, 3, false).await;
+    caught_up(&world).await;
+    for token in tokens.iter().chain([&early]) {
+        assert_eq!(world.look_up(token).await.expect(200)["blocked"], false);
+    }
+    world.sessions.stop().await;
+}
+
+#[tokio::test]
+async fn a_blocked_session_can_be_ended() {
+    let world = world(Clock::System).await;
+    let tokens = [world.token().await, world.token().await];
+    user_is(&world, 2, false).await;
+    becomes(&world, &tokens[1], true).await;
+    let body = json!({"token": tokens[0]});
+    world.gateway.post("/sessions/revoke", body).await.expect(204);
+    world.look_up(&tokens[0]).await.expect_problem(404, "no-session");
+    let everywhere = format!("/users/{}/sessions", world.user_id);
+    world.gateway.delete(&everywhere).await.expect(204);
+    world.look_up(&tokens[1]).await.expect_problem(404, "no-session");
     world.sessions.stop().await;
 }
 
@@ -64,9 +110,9 @@ async fn blocking_a_user_ends_the_sessions() {
 async fn an_unreadable_event_is_put_aside_and_can_be_replayed() {
     let world = world(Clock::System).await;
     let token = world.token().await;
-    publish(&world, &json!({"id": "nobody", "active": false})).await;
-    publish(&world, &user(&world, false)).await;
-    ended(&world, &token).await;
+    publish(&world, 1, &json!({"id": "nobody", "active": false})).await;
+    user_is(&world, 2, false).await;
+    becomes(&world, &token, true).await;
     let operator = world.sessions.as_caller(ServiceName::Operator);
     let letters = eventually("the dead letter is there", 10, async || {
         let letters = operator.get("/dead-letters").await.expect(200);
@@ -100,7 +146,7 @@ impl Respond for Slow {
     }
 }
 
-/// The login is verified before the block and would begin its session after the revocation: it is verified again.
+/// The login is verified before the block and would begin its session after it: it is verified again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_under_way_does_not_outlive_the_block() {
     let (user_id, (asked, was_asked), (go_on, wait)) = (Uuid::now_v7(), channel(), channel());
@@ -114,9 +160,9 @@ async fn a_login_under_way_does_not_outlive_the_block() {
         tokio::task::spawn_blocking(move || was_asked.recv().unwrap())
             .await
             .unwrap();
-        publish(&world, &user(&world, false)).await;
+        user_is(&world, 2, false).await;
         let db = world.sessions.db();
-        eventually("the revocation is done", 10, async || {
+        eventually("the block is applied", 10, async || {
             let sql = "SELECT revocation FROM sessions_account WHERE revocation > 0";
             sqlx::query_scalar::<_, i64>(sql)
                 .fetch_optional(&db)

@@ -18,6 +18,9 @@ pub enum Error {
     /// 409: one account an e-mail address.
     #[error("There is an account with that e-mail address.")]
     EmailTaken,
+    /// 409: without an administrator who may sign in, nobody could ever unblock anybody again.
+    #[error("This is the last administrator who is not blocked.")]
+    LastAdministrator,
     /// 401: one answer for a wrong password, an unknown e-mail address and an account without a password.
     #[error("E-mail address or password is wrong.")]
     WrongCredentials,
@@ -65,6 +68,7 @@ impl From<Error> for Problem {
         match error {
             Error::UnknownUser | Error::UnknownAddress | Error::UnknownPoints => Self::not_found(detail),
             Error::EmailTaken => Self::conflict("email-taken", detail),
+            Error::LastAdministrator => Self::conflict("last-administrator", detail),
             Error::WrongCredentials => Self::unauthorized("wrong-credentials", detail),
             Error::TooManyAddresses(_) => Self::unprocessable("too-many-addresses", detail),
             Error::PreferencesTooLarge(_) => Self::unprocessable("preferences-too-large", detail),

@@ -93,14 +93,21 @@ pub(crate) fn unpacked(
     if let Some(user) = user {
         user.check_reach("cache", &cache, &cache)?;
     }
-    if !home.is_dir() {
+    if !has_programs(&home) {
         create_folders(&cache, user).map_err(Error::cache(&cache))?;
         let _lock = lock(&cache, progress)?;
-        if !home.is_dir() {
+        if !has_programs(&home) {
             unpack_into(&home, &pinned, settings, progress)?;
         }
     }
     Ok(home.join("bin"))
+}
+
+/// What is unpacked is complete. A cache is there to be cleaned up, though, by hand or by a program.
+fn has_programs(home: &Path) -> bool {
+    ["bin/postgres", "bin/initdb", "share"]
+        .iter()
+        .all(|part| home.join(part).exists())
 }
 
 /// One archive that we trust.
@@ -187,6 +194,9 @@ fn unpack_into(
     let unpack = || {
         tar::Archive::new(XzReader::new(Cursor::new(inner_archive(&jar)?), true)).unpack(&aside)?;
         open_to_all_and_sync(&aside)?;
+        if home.exists() {
+            fs::remove_dir_all(home)?; // what a clean-up left of it
+        }
         fs::rename(&aside, home)
     };
     Ok(unpack().map_err(|error| Error::Archive {

@@ -1,7 +1,8 @@
 //! The cluster: what state it is in, how it is created, and its superuser's password.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -63,7 +64,10 @@ pub(crate) fn prepare(
         progress(Progress::CreatingCluster { data: folder.data() });
         write_private(&folder.secret(), &password).map_err(Error::not_writable(folder.secret()))?;
         create(folder, binaries, &password, sync)?;
-    } else if known.is_none() {
+    } else if known.is_some() {
+        // A copy from a backup may have lost its mode.
+        let _ = fs::set_permissions(folder.secret(), Permissions::from_mode(0o600));
+    } else {
         progress(Progress::ResettingPassword);
         reset_password(folder, binaries, &password)?;
         write_private(&folder.secret(), &password).map_err(Error::not_writable(folder.secret()))?;

@@ -73,7 +73,8 @@ impl Folder {
         self.root.join("port")
     }
 
-    /// The Unix socket's folder, or `None` when its path is too long for a socket. It lies in our own folder
+    /// The Unix socket's folder, or `None` when its path is too long for a socket or, as no client wants it,
+    /// not UTF-8. It lies in our own folder
     /// because a predictable name in `/tmp` could be squatted by another user.
     pub(crate) fn socket_dir(&self) -> Option<PathBuf> {
         socket_dir(&self.root)
@@ -119,7 +120,7 @@ impl Folder {
 pub(crate) fn socket_dir(root: &Path) -> Option<PathBuf> {
     let run = root.join("run");
     let longest = run.as_os_str().len() + "/.s.PGSQL.65535".len();
-    (longest < SOCKET_PATH_BYTES).then_some(run)
+    (longest < SOCKET_PATH_BYTES && run.to_str().is_some()).then_some(run)
 }
 
 /// The absolute path without links, also when its last parts do not exist yet.

@@ -155,7 +155,7 @@ fn server_command(settings: &Settings, folder: &Folder, binaries: &Binaries, por
     // Last, so that nothing above can take the server off loopback.
     let sockets = folder
         .socket_dir()
-        .map(|dir| dir.display().to_string())
+        .map(|dir| one_of_a_list(&dir))
         .unwrap_or_default();
     set("listen_addresses", "127.0.0.1");
     set("port", &port.to_string());
@@ -164,10 +164,17 @@ fn server_command(settings: &Settings, folder: &Folder, binaries: &Binaries, por
     command
 }
 
+/// The setting is a list, in which commas and quotes have a meaning.
+fn one_of_a_list(path: &Path) -> String {
+    format!("\"{}\"", path.display().to_string().replace('"', "\"\""))
+}
+
 /// For a small private server. Durability stays as PostgreSQL has it: on.
 fn defaults(major: u32) -> Vec<(&'static str, &'static str)> {
     let mut settings = vec![
         ("shared_buffers", "64MB"),
+        // For disks without heads: with the default the planner reads whole tables where an index finds a few rows.
+        ("random_page_cost", "1.1"),
         ("timezone", "UTC"),
         ("log_timezone", "UTC"),
         ("ssl", "off"),           // loopback only

@@ -20,8 +20,9 @@ pub(crate) struct PidFile {
 
 impl PidFile {
     pub(crate) fn read(data: &Path) -> io::Result<Self> {
-        let text = fs::read_to_string(data.join("postmaster.pid"))?;
-        Self::parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        // The folders in it may have names that are not UTF-8.
+        let text = fs::read(data.join("postmaster.pid"))?;
+        Self::parse(&String::from_utf8_lossy(&text)).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// Lines: pid, data folder, start time, port, socket folder, address, shared memory, status.

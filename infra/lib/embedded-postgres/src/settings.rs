@@ -64,7 +64,7 @@ impl Settings {
 }
 
 /// Where the programs are kept when nobody says otherwise: `$EMPORIUM_CACHE`, else the user's cache folder
-/// (`~/.cache/emporium`), else for root `/var/cache/emporium`, because root's home is closed to the user that
+/// (`~/.cache/emporium`; without a home `emporium-cache` here), else for root `/var/cache/emporium`, because root's home is closed to the user that
 /// the server runs as.
 pub fn default_cache() -> PathBuf {
     if let Some(given) = path_from_env("EMPORIUM_CACHE") {
@@ -75,7 +75,8 @@ pub fn default_cache() -> PathBuf {
     }
     match etcetera::choose_base_strategy() {
         Ok(folders) => folders.cache_dir().join("emporium"),
-        Err(_) => env::temp_dir().join(format!("emporium-cache-{}", rustix::process::geteuid().as_raw())),
+        // Not in /tmp: whoever made the folder there first could have us run programs of his.
+        Err(_) => PathBuf::from("emporium-cache"),
     }
 }
 

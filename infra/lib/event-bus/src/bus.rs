@@ -18,6 +18,9 @@ pub mod postgres;
 /// always meets its row in the inbox. Letters that were not replayed stay until they are.
 pub const DEAD_LETTER_KEPT: Duration = Duration::from_hours(7 * 24);
 
+/// Batches of events end when their payloads, as they are stored, come to this many bytes; one event they have always.
+pub const BATCH_BYTES: i64 = 4 << 20;
+
 /// What can go wrong with the bus.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
@@ -45,6 +48,15 @@ pub struct Delivery {
     pub position: i64,
     /// The event.
     pub event: CloudEvent,
+}
+
+/// What a member took.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Events of the wanted types, in the order of positions.
+    pub deliveries: Vec<Delivery>,
+    /// Where the group is when they are done: at the last of them, or further when nothing that is wanted comes next.
+    pub position: i64,
 }
 
 /// An event that a group could not apply.
@@ -105,15 +117,16 @@ pub trait Bus: Send + Sync {
     /// Keeps other members away for another `lease`; [`BusError::LeaseLost`] when `member` holds the group no more.
     async fn renew(&self, group: &str, member: Uuid, lease: Duration) -> Result<(), BusError>;
 
-    /// Takes the group's next events for `member`, at most `max`, and keeps other members away for `lease`. Empty when
-    /// there is nothing new, another member holds the group or it is being rebuilt.
+    /// Takes the group's next events of the types `kinds` for `member`, at most `max` and about [`BATCH_BYTES`] of them, and
+    /// keeps other members away for `lease`. `None` when another member holds the group or it is being rebuilt.
     async fn claim(
         &self,
         group: &str,
         member: Uuid,
+        kinds: &[&str],
         max: i64,
         lease: Duration,
-    ) -> Result<Vec<Delivery>, BusError>;
+    ) -> Result<Option<Batch>, BusError>;
 
     /// Notes that the group is done up to and with `position`; [`BusError::LeaseLost`] when `member` holds it no more.
     async fn acknowledge(&self, group: &str, member: Uuid, position: i64) -> Result<(), BusError>;

@@ -23,7 +23,12 @@ pub use routes::{
     DeadLetterList, DeadLetterQuery, list_dead_letters, rebuild_projection, replay_dead_letter,
 };
 
-const BATCH: i64 = 200;
+/// Large, since what many events of a batch change is written once; payloads that are large end it earlier.
+const BATCH: i64 = 2_000;
+/// Who has moved past so many events and was at the end with that, is in the middle of a bulk load. Waiting [`LINGER`] for more
+/// of it makes larger batches, so that what many of its events change is not written again and again.
+const FLOOD: std::ops::Range<usize> = 500..2_000;
+const LINGER: Duration = Duration::from_millis(250);
 /// How long a group stands still after its member was killed. A member that lives renews it, however long a batch takes.
 const LEASE: Duration = Duration::from_secs(5);
 /// How long to wait for a wake-up; polling after it is the guarantee.
@@ -109,6 +114,8 @@ impl ConsumerGroup {
             };
             if moved == 0 {
                 self.bus.wait(POLL).await;
+            } else if FLOOD.contains(&moved) {
+                tokio::time::sleep(LINGER).await;
             }
             if Instant::now() >= reap_at && !self.reap().await {
                 reap_at = Instant::now() + REAP_EVERY;
@@ -116,7 +123,7 @@ impl ConsumerGroup {
         }
     }
 
-    /// Takes and applies one batch; gives how many events it moved past. Tests call it until it gives 0.
+    /// Takes and applies one batch; gives how many positions it moved past. Tests call it until it gives 0.
     pub async fn step(&self) -> anyhow::Result<usize> {
         // Reading comes first: a group that has nothing to do writes nothing.
         let Some(position) = self.position_or_build().await? else {
@@ -127,26 +134,22 @@ impl ConsumerGroup {
         if end <= position {
             return Ok(0);
         }
-        let deliveries = self.bus.claim(&self.name, self.member, BATCH, self.lease).await?;
-        let Some(last) = deliveries.last().map(|delivery| delivery.position) else {
-            return self.pass_holes(end).await;
-        };
-        let events: Vec<&CloudEvent> = deliveries.iter().map(|delivery| &delivery.event).collect();
-        self.holding(self.deliver(&events)).await?;
-        self.bus.acknowledge(&self.name, self.member, last).await?;
-        self.lag.set(end.max(last) - last);
-        Ok(deliveries.len())
-    }
-
-    /// Nothing came although the bus's end is further on: what is there are positions that stay empty, which are passed
-    /// once and not looked at for ever; or another member holds the group, whose business it is.
-    async fn pass_holes(&self, end: i64) -> anyhow::Result<usize> {
-        match self.bus.acknowledge(&self.name, self.member, end).await {
-            Ok(()) => self.lag.set(0),
-            Err(BusError::LeaseLost(_)) => {}
-            Err(error) => return Err(error.into()),
+        let kinds = self.consumer.kinds();
+        let claimed = self
+            .bus
+            .claim(&self.name, self.member, kinds, BATCH, self.lease)
+            .await?;
+        let Some(batch) = claimed else { return Ok(0) };
+        if !batch.deliveries.is_empty() {
+            let events: Vec<&CloudEvent> = batch.deliveries.iter().map(|delivery| &delivery.event).collect();
+            self.holding(self.deliver(&events)).await?;
         }
-        Ok(0)
+        // What nobody wants and positions that stay empty are passed once and not looked at for ever.
+        self.bus
+            .acknowledge(&self.name, self.member, batch.position)
+            .await?;
+        self.lag.set(end.max(batch.position) - batch.position);
+        Ok(usize::try_from(batch.position - position).unwrap_or(0))
     }
 
     /// Works while the lease is kept in the background; gives up the work when the group was lost.

@@ -6,11 +6,14 @@
 //! it gives the next positions to all unnumbered rows it can see, in the order of writing. Positions therefore become
 //! visible in order, without holes that could still fill, and a late commit simply gets a later position. Rows of one
 //! aggregate are written under its row lock, so among them the order of positions is the order of versions.
+//!
+//! Numbering writes every row a second time. Bulk loads ([`Outbox::write_bulk`]) do without: they take that lock themselves,
+//! last thing before they commit, and write their events with positions.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use emporium_service_kit::bulk::CopyRows;
+use emporium_service_kit::bulk::BinaryRows;
 use emporium_service_kit::metrics::{self, Metrics};
 use emporium_service_kit::{Db, Environment, ServiceName, StartError, Tx};
 use serde_json::value::RawValue;
@@ -21,7 +24,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::bus::Bus;
+use crate::bus::{BATCH_BYTES, Bus};
 use crate::event::{CloudEvent, NewEvent};
 use crate::history::{HistoryItem, HistoryPage};
 
@@ -48,6 +51,7 @@ pub struct Outbox {
 struct Statements {
     insert: String,
     copy: String,
+    take_positions: String,
     number: String,
     unpublished: String,
     mark_published: String,
@@ -107,22 +111,28 @@ impl Outbox {
     }
 
     /// Writes many events with COPY, for bulk loads. Their ids must be new.
+    ///
+    /// From here to the commit nobody else numbers events, so call it last. The events get their positions here: all that was
+    /// committed before is numbered first, so events of the same aggregates come before these, and later commits queue for
+    /// the lock on the head.
     pub async fn write_bulk(&self, tx: &mut Tx, events: &[NewEvent]) -> Result<(), sqlx::Error> {
         if events.is_empty() {
             return Ok(());
         }
-        let mut rows = CopyRows::default();
-        for event in events {
-            rows.plain(event.id)
-                .text(event.kind)
-                .text(&event.subject)
-                .plain(event.version)
-                .time(event.time);
-            rows.text_opt(event.traceparent.as_deref())
-                .text(&event.data)
-                .end_row();
+        while number(&self.sql, &mut *tx).await? >= RELAY_BATCH {}
+        let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        let head: i64 = sqlx::query_scalar(AssertSqlSafe(self.sql.take_positions.clone()))
+            .bind(count)
+            .fetch_one(&mut *tx)
+            .await?;
+        let mut rows = BinaryRows::default();
+        for (position, event) in (head + 1..).zip(events) {
+            let row = rows.row(8).bigint(position).uuid(event.id);
+            row.text(event.kind).text(&event.subject).bigint(event.version);
+            row.time(event.time).text_opt(event.traceparent.as_deref());
+            row.text(&event.data);
         }
-        tx.copy_in(&self.sql.copy, rows.as_bytes()).await?;
+        tx.copy_in(&self.sql.copy, rows.finish()).await?;
         Ok(())
     }
 
@@ -136,14 +146,14 @@ impl Outbox {
         // Numbering makes the page as fresh as the last commit, and is what makes "at the end" true. It is only needed
         // where the numbered events do not fill the page; a backlog is numbered as far as the page goes.
         let max = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut rows = self.read(&self.sql.page, after, limit + 1).await?;
+        let mut rows = self.read(after, limit + 1).await?;
         let mut all_numbered = false;
         for _ in 0..PAGE_ROUNDS_MAX {
             if rows.len() > max || all_numbered {
                 break;
             }
-            all_numbered = self.number().await? < RELAY_BATCH;
-            rows = self.read(&self.sql.page, after, limit + 1).await?;
+            all_numbered = number(&self.sql, &self.db).await? < RELAY_BATCH;
+            rows = self.read(after, limit + 1).await?;
         }
         let at_end = all_numbered && rows.len() <= max;
         let items: Vec<HistoryItem> = rows
@@ -187,8 +197,12 @@ impl Outbox {
     /// One step of the relay: numbers a batch and publishes a batch, so that a backlog of unnumbered events does not hold up
     /// publishing; gives how many it published. Tests call it until it gives 0.
     pub async fn relay_step(&self, bus: &dyn Bus) -> anyhow::Result<usize> {
-        self.number().await?;
-        let rows = self.read(&self.sql.unpublished, 0, RELAY_BATCH).await?;
+        number(&self.sql, &self.db).await?;
+        let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(self.sql.unpublished.clone()))
+            .bind(RELAY_BATCH)
+            .bind(BATCH_BYTES)
+            .fetch_all(&self.db)
+            .await?;
         let Some(last) = rows.last().map(|row| row.position) else {
             self.lag.set(0);
             return Ok(0);
@@ -203,17 +217,8 @@ impl Outbox {
         Ok(events.len())
     }
 
-    /// Gives positions to committed events, at most a batch; gives how many. Less than a batch means that every event
-    /// committed before has its position.
-    async fn number(&self) -> Result<i64, sqlx::Error> {
-        sqlx::query_scalar(AssertSqlSafe(self.sql.number.clone()))
-            .bind(RELAY_BATCH)
-            .fetch_one(&self.db)
-            .await
-    }
-
-    async fn read(&self, sql: &str, after: i64, limit: i64) -> Result<Vec<Row>, sqlx::Error> {
-        sqlx::query_as(AssertSqlSafe(sql.to_owned()))
+    async fn read(&self, after: i64, limit: i64) -> Result<Vec<Row>, sqlx::Error> {
+        sqlx::query_as(AssertSqlSafe(self.sql.page.clone()))
             .bind(after)
             .bind(limit)
             .fetch_all(&self.db)
@@ -234,6 +239,18 @@ impl Outbox {
             data: row.data.0,
         }
     }
+}
+
+/// Gives positions to committed events, at most a batch; gives how many. Less than a batch means that every event committed
+/// before has its position.
+async fn number<'c, E>(sql: &Statements, executor: E) -> Result<i64, sqlx::Error>
+where
+    E: sqlx::Executor<'c, Database = sqlx::Postgres>,
+{
+    sqlx::query_scalar(AssertSqlSafe(sql.number.clone()))
+        .bind(RELAY_BATCH)
+        .fetch_one(executor)
+        .await
 }
 
 /// Brings the outbox and inbox tables of a service up to date. [`Outbox::open`] does it too; a service that only consumes
@@ -279,15 +296,21 @@ impl Statements {
                  ORDER BY n"
             ),
             copy: format!(
-                "COPY {prefix}_outbox (id, type, subject, version, time, traceparent, data) FROM STDIN"
+                "COPY {prefix}_outbox (position, id, type, subject, version, time, traceparent, data)
+                 FROM STDIN WITH (FORMAT binary)"
+            ),
+            take_positions: format!(
+                "UPDATE {prefix}_outbox_head SET sequenced = sequenced + $1 RETURNING sequenced - $1"
             ),
             // The row lock on the head makes numbering a single file; the rows are read after it is taken, in a statement
             // snapshot of their own, so that everything committed before is seen.
             number: format!("SELECT {prefix}_outbox_number($1)"),
             unpublished: format!(
-                "SELECT {columns} FROM {prefix}_outbox
-                 WHERE position > greatest($1, (SELECT published FROM {prefix}_outbox_head))
-                 ORDER BY position LIMIT $2"
+                "SELECT {columns} FROM (
+                   SELECT {columns}, sum(pg_column_size(data)) OVER (ORDER BY position) - pg_column_size(data) AS before
+                   FROM {prefix}_outbox WHERE position > (SELECT published FROM {prefix}_outbox_head)
+                   ORDER BY position LIMIT $1) AS batch
+                 WHERE before < $2 ORDER BY position"
             ),
             mark_published: format!(
                 "UPDATE {prefix}_outbox_head SET published = greatest(published, $1)"

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use emporium_event_bus::bus::BusError;
 use emporium_event_bus::consumer::ATTEMPTS_MAX;
+use emporium_event_bus::{CloudEvent, EventData};
 use support::sum::{Setup, drain, setup, total};
-use support::travelling;
+use support::{Ping, claim, travelling};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -73,13 +74,13 @@ async fn a_group_has_one_active_member_and_is_taken_over() {
     bus.append(&[travelling(1)]).await.unwrap();
     let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
     let lease = Duration::from_secs(30);
-    assert_eq!(bus.claim("sum", first, 10, lease).await.unwrap().len(), 1);
+    assert_eq!(claim(&bus, "sum", first, 10, lease).await.len(), 1);
     assert!(
-        bus.claim("sum", second, 10, lease).await.unwrap().is_empty(),
+        claim(&bus, "sum", second, 10, lease).await.is_empty(),
         "the first one holds it"
     );
     bus.release("sum", first).await.unwrap();
-    let taken = bus.claim("sum", second, 10, lease).await.unwrap();
+    let taken = claim(&bus, "sum", second, 10, lease).await;
     assert_eq!(taken.len(), 1);
     let late = bus.acknowledge("sum", first, taken[0].position).await;
     assert!(
@@ -88,9 +89,9 @@ async fn a_group_has_one_active_member_and_is_taken_over() {
     );
     bus.acknowledge("sum", second, taken[0].position).await.unwrap();
     // A lease that has run out is as good as released.
-    bus.claim("sum", second, 10, Duration::ZERO).await.unwrap();
+    claim(&bus, "sum", second, 10, Duration::ZERO).await;
     bus.append(&[travelling(2)]).await.unwrap();
-    assert_eq!(bus.claim("sum", first, 10, lease).await.unwrap().len(), 1);
+    assert_eq!(claim(&bus, "sum", first, 10, lease).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -110,11 +111,7 @@ async fn positions_become_readable_in_order_under_concurrent_appends() {
         .collect();
     let (member, mut seen, mut at) = (Uuid::new_v4(), 0, 0);
     while seen < 8 * 25 * 2 {
-        for delivery in bus
-            .claim("sum", member, 10, Duration::from_secs(30))
-            .await
-            .unwrap()
-        {
+        for delivery in claim(&bus, "sum", member, 10, Duration::from_secs(30)).await {
             assert!(delivery.position > at);
             at = delivery.position;
             seen += 1;
@@ -125,9 +122,8 @@ async fn positions_become_readable_in_order_under_concurrent_appends() {
         writer.await.unwrap();
     }
     assert!(
-        bus.claim("sum", member, 10, Duration::from_secs(30))
+        claim(&bus, "sum", member, 10, Duration::from_secs(30))
             .await
-            .unwrap()
             .is_empty()
     );
 }
@@ -231,4 +227,95 @@ async fn an_event_that_the_store_refuses_becomes_a_dead_letter_after_a_while() {
     assert_eq!(total(&db).await, (3, 2));
     let letters = bus.dead_letters("sum", 0, 10).await.unwrap();
     assert_eq!((letters.len(), letters[0].attempts), (1, ATTEMPTS_MAX));
+}
+
+fn of_kind(kind: &str, number: i64, padding: usize) -> CloudEvent {
+    let mut event = travelling(number);
+    kind.clone_into(&mut event.kind);
+    let data = serde_json::json!({ "writer": 0, "number": number, "padding": noise(padding) });
+    event.data = serde_json::value::to_raw_value(&data).unwrap();
+    event
+}
+
+/// Text that cannot be made smaller.
+fn noise(length: usize) -> String {
+    (0..=length / 32)
+        .map(|_| Uuid::new_v4().simple().to_string())
+        .collect()
+}
+
+#[tokio::test]
+async fn what_a_group_does_not_want_is_passed_unread() {
+    let Setup {
+        fixture, bus, group, ..
+    } = setup().await;
+    let mut events: Vec<_> = (0..300).map(|number| of_kind("other.v1", number, 0)).collect();
+    events.extend((1..=10).map(travelling));
+    events.extend((0..300).map(|number| of_kind("other.v1", number, 0)));
+    bus.append(&events).await.unwrap();
+    let batch = bus
+        .claim("sum", Uuid::nil(), &[Ping::TYPE], 10, Duration::ZERO)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((batch.deliveries.len(), batch.position), (10, 310));
+    assert!(
+        batch
+            .deliveries
+            .iter()
+            .all(|delivery| delivery.event.kind == Ping::TYPE)
+    );
+    let batch = bus
+        .claim("sum", Uuid::nil(), &[Ping::TYPE], 11, Duration::ZERO)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((batch.deliveries.len(), batch.position), (10, 610));
+    assert_eq!(group.step().await.unwrap(), 610);
+    assert_eq!(bus.group_position("sum").await.unwrap(), Some(610));
+    assert_eq!(total(&fixture.db()).await, (55, 10));
+}
+
+#[tokio::test]
+async fn a_batch_of_large_events_is_short_and_loses_none() {
+    let Setup {
+        fixture, bus, group, ..
+    } = setup().await;
+    let events: Vec<_> = (20..60)
+        .map(|number| of_kind(Ping::TYPE, number, 600_000))
+        .collect();
+    for few in events.chunks(10) {
+        bus.append(few).await.unwrap();
+    }
+    let batch = bus
+        .claim("sum", Uuid::nil(), &[Ping::TYPE], 100, Duration::ZERO)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        (1..20).contains(&batch.deliveries.len()),
+        "{}",
+        batch.deliveries.len()
+    );
+    assert_eq!(
+        batch.position,
+        i64::try_from(batch.deliveries.len()).unwrap(),
+        "no further than what was read"
+    );
+    drain(&group).await;
+    assert_eq!(total(&fixture.db()).await, ((20..60).sum(), 40));
+}
+
+#[tokio::test]
+async fn events_that_are_there_already_are_left_out_of_a_long_append_as_well() {
+    let Setup {
+        fixture, bus, group, ..
+    } = setup().await;
+    let events: Vec<_> = (20..220).map(travelling).collect();
+    bus.append(&events[..100]).await.unwrap();
+    let twice: Vec<_> = [&events[50..], &events[150..]].concat();
+    bus.append(&twice).await.unwrap();
+    drain(&group).await;
+    assert_eq!(total(&fixture.db()).await, ((20..220).sum(), 200));
+    assert_eq!(fixture.bus_numbers().await, (20..220).collect::<Vec<_>>());
 }

@@ -5,11 +5,12 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use emporium_event_bus::Bus;
 use emporium_service_kit::Clock;
 use sqlx::Row;
-use support::{Fixture, Ping};
+use support::{Fixture, Ping, numbers};
 use uuid::Uuid;
 
 /// What the design avoids: with a sequence taken inside the business transaction, a reader that goes by the highest
@@ -51,10 +52,10 @@ async fn sequences_alone_lose_late_commits() {
     outbox.write(&mut fast, &[Ping::event(2)]).await.unwrap();
     fast.commit().await.unwrap();
     let first = outbox.page(0, 10).await.unwrap();
-    assert_eq!(support::numbers(&first.items), [2]);
+    assert_eq!(numbers(&first.items), [2]);
     slow.commit().await.unwrap();
     let second = outbox.page(first.next_after, 10).await.unwrap();
-    assert_eq!(support::numbers(&second.items), [1]);
+    assert_eq!(numbers(&second.items), [1]);
     assert!(second.at_end);
 }
 
@@ -120,7 +121,7 @@ async fn two_relays_publish_every_event_once_and_in_order() {
     let bus: Arc<dyn Bus> = fixture.bus().await;
     let events: Vec<_> = (0..2_500).map(Ping::event).collect();
     let mut tx = fixture.db().begin().await.unwrap();
-    outbox.write_bulk(&mut tx, &events).await.unwrap();
+    outbox.write(&mut tx, &events).await.unwrap();
     tx.commit().await.unwrap();
     let drain = |outbox: emporium_event_bus::Outbox, bus: Arc<dyn Bus>| async move {
         while outbox.relay_step(bus.as_ref()).await.unwrap() > 0 {}
@@ -137,6 +138,51 @@ async fn two_relays_publish_every_event_once_and_in_order() {
         .unwrap();
     drain(outbox.clone(), bus.clone()).await;
     assert_eq!(fixture.bus_numbers().await.len(), 2_500);
+}
+
+/// A bulk load takes its positions itself. Writers before, beside and after it must still be seen in order, each once.
+#[tokio::test]
+async fn a_bulk_load_takes_positions_in_the_order_of_commits() {
+    let fixture = Fixture::new().await;
+    let (outbox, db) = (fixture.outbox().await, fixture.db());
+    fixture.write(&outbox, 0..1_500).await;
+    let (mut slow, mut bulk) = (db.begin().await.unwrap(), db.begin().await.unwrap());
+    outbox.write(&mut slow, &[Ping::event(9_001)]).await.unwrap();
+    let events: Vec<_> = (1_500..1_600).map(Ping::event).collect();
+    outbox.write_bulk(&mut bulk, &events).await.unwrap();
+    // What commits now has to wait for the load, or the load's positions would become readable after later ones.
+    fixture.write(&outbox, [9_000]).await;
+    let reader = tokio::spawn({
+        let outbox = outbox.clone();
+        async move { outbox.page(0, 1_000).await.unwrap() }
+    });
+    tokio::time::timeout(Duration::from_millis(100), outbox.page(1_500, 1_000))
+        .await
+        .unwrap_err();
+    bulk.commit().await.unwrap();
+    slow.commit().await.unwrap();
+    let mut seen = numbers(&reader.await.unwrap().items);
+    assert_eq!(seen, (0..1_000).collect::<Vec<_>>());
+    let rest = outbox.page(1_000, 1_000).await.unwrap();
+    assert!(rest.at_end);
+    seen.extend(numbers(&rest.items));
+    assert_eq!(seen[..1_600], (0..1_600).collect::<Vec<_>>());
+    let late: BTreeSet<i64> = seen[1_600..].iter().copied().collect();
+    assert_eq!(late, BTreeSet::from([9_000, 9_001]));
+    let positions: Vec<i64> = rest.items.iter().map(|item| item.position).collect();
+    assert_eq!(positions, (1_001..=1_602).collect::<Vec<_>>(), "no holes");
+}
+
+#[tokio::test]
+async fn a_bulk_load_that_is_rolled_back_leaves_no_hole() {
+    let fixture = Fixture::new().await;
+    let (outbox, db) = (fixture.outbox().await, fixture.db());
+    let mut bulk = db.begin().await.unwrap();
+    outbox.write_bulk(&mut bulk, &[Ping::event(1)]).await.unwrap();
+    bulk.rollback().await.unwrap();
+    fixture.write(&outbox, [2]).await;
+    let page = outbox.page(0, 10).await.unwrap();
+    assert_eq!((page.items[0].position, numbers(&page.items)), (1, vec![2]));
 }
 
 #[tokio::test]

@@ -186,17 +186,36 @@ impl Callers {
     }
 }
 
+/// Why a list of callers cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BadCallers {
+    /// A name is none.
+    #[error(transparent)]
+    Name(#[from] UnknownService),
+    /// A fingerprint is none: that caller would never be let in.
+    #[error("{0} needs a fingerprint of 64 hexadecimal digits; run `emporium keys`")]
+    Fingerprint(ServiceName),
+    /// Two callers with one token could not be told apart.
+    #[error("{0} has the fingerprint of another caller; give each service a secret of its own")]
+    Shared(ServiceName),
+}
+
 impl FromStr for Callers {
-    type Err = UnknownService;
-    fn from_str(text: &str) -> Result<Self, UnknownService> {
-        let mut pairs = Vec::new();
+    type Err = BadCallers;
+    fn from_str(text: &str) -> Result<Self, BadCallers> {
+        let mut callers = HashMap::new();
         for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-            let (name, print) = pair
-                .split_once('=')
-                .ok_or_else(|| UnknownService(pair.to_owned()))?;
-            pairs.push((name.parse()?, print.to_owned()));
+            let (name, print) = pair.split_once('=').unwrap_or((pair, ""));
+            let name: ServiceName = name.parse()?;
+            if print.len() != 64 || !print.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(BadCallers::Fingerprint(name));
+            }
+            let before = callers.insert(print.to_ascii_lowercase(), name);
+            if before.is_some_and(|other| other != name) {
+                return Err(BadCallers::Shared(name));
+            }
         }
-        Ok(Self::new(pairs))
+        Ok(Self(Arc::new(callers)))
     }
 }
 
@@ -284,7 +303,16 @@ mod tests {
             ask(&users, Secret::generate().token_for(ServiceName::Users)),
             None
         );
-        let read: Callers = users.to_setting().parse().unwrap();
+        let setting = users.to_setting();
+        let refused = |text: &str| text.parse::<Callers>().unwrap_err().to_string();
+        assert!(refused("gateway").contains("gateway needs a fingerprint"));
+        assert!(refused("gateway=abc").contains("gateway needs a fingerprint"));
+        assert!(refused("gate=abc").contains("is not a service"));
+        let print = fingerprint(&gateway.token_for(ServiceName::Users));
+        assert!(
+            refused(&format!("carts={print},orders={print}")).contains("the fingerprint of another caller")
+        );
+        let read: Callers = setting.parse().unwrap();
         assert_eq!(
             ask(&read, gateway.token_for(ServiceName::Users)),
             Some(ServiceName::Gateway)

@@ -1,4 +1,6 @@
-//! Bulk interfaces: newline-delimited JSON in, chunks out, a summary back; and rows for `COPY`.
+//! Bulk interfaces: newline-delimited JSON in, chunks stored one after the other, a summary back; and rows for `COPY`.
+
+use std::future::Future;
 
 use axum::body::Body;
 use bytes::{Buf, BytesMut};
@@ -9,10 +11,16 @@ use utoipa::ToSchema;
 
 use crate::Problem;
 
+mod check;
+mod rows;
+pub use check::{check_rules, check_text, check_time, micros, moment};
+pub use rows::{BinaryRows, CopyRows};
+
 /// The longest record, in bytes.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
-/// A chunk ends when its lines come to this many bytes, whatever their number.
-pub const CHUNK_BYTES_MAX: usize = 8 << 20;
+/// A chunk ends when its lines come to this many bytes, whatever their number. Two chunks are in memory at a time, each in
+/// several forms, so this decides how much a load needs.
+pub const CHUNK_BYTES_MAX: usize = 2 << 20;
 /// How long a stream may pause.
 pub const STALL_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -56,13 +64,58 @@ impl BulkSummary {
     }
 }
 
+/// What became of the checked records of a chunk. Those that are not told of were there already.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Records that were new.
+    pub loaded: u64,
+    /// Records that the store refused.
+    pub rejected: Vec<Rejection>,
+}
+
+/// A kind of records and how it is loaded.
+pub trait BulkLoad: Sync {
+    /// A record that was looked over, in the form that [`BulkLoad::store`] wants.
+    type Checked: Send;
+    /// Records of a chunk at most.
+    const RECORDS_MAX: usize = 2_000;
+
+    /// Reads one line; the error says why it is refused.
+    fn read(&self, line: &[u8]) -> Result<Self::Checked, String>;
+
+    /// Stores a chunk, each record with its line number; all that is new, in one transaction.
+    fn store(&self, chunk: Vec<(u64, Self::Checked)>)
+    -> impl Future<Output = Result<Stored, Problem>> + Send;
+}
+
+/// Loads a stream of records. The next chunk is read while the one before is stored.
+pub async fn load<L: BulkLoad>(loader: &L, body: Body) -> Result<BulkSummary, Problem> {
+    let mut lines = Lines::new(body);
+    let mut summary = BulkSummary::default();
+    let read = |line: &[u8]| loader.read(line);
+    let mut chunk = lines.chunk(L::RECORDS_MAX, &mut summary, read).await?;
+    while !chunk.is_empty() {
+        let size = chunk.len() as u64;
+        let (stored, next) = tokio::join!(
+            loader.store(chunk),
+            lines.chunk(L::RECORDS_MAX, &mut summary, read)
+        );
+        let Stored { loaded, rejected } = stored?;
+        summary.loaded += loaded;
+        summary.unchanged += size - loaded - rejected.len() as u64;
+        for Rejection { line, reason } in rejected {
+            summary.reject(line, reason);
+        }
+        chunk = next?;
+    }
+    // What cannot be read is found a chunk ahead of what the store refuses.
+    summary.rejected.sort_by_key(|rejection| rejection.line);
+    Ok(summary)
+}
+
 /// Reads records from a streamed body, a chunk at a time; never holds more than a chunk and a record.
 pub struct Records<T> {
-    body: axum::body::BodyDataStream,
-    buffer: BytesMut,
-    scanned: usize,
-    line: u64,
-    ended: bool,
+    lines: Lines,
     kind: std::marker::PhantomData<fn() -> T>,
 }
 
@@ -70,11 +123,7 @@ impl<T: DeserializeOwned> Records<T> {
     /// Reads from `body`.
     pub fn new(body: Body) -> Self {
         Self {
-            body: body.into_data_stream(),
-            buffer: BytesMut::new(),
-            scanned: 0,
-            line: 0,
-            ended: false,
+            lines: Lines::new(body),
             kind: std::marker::PhantomData,
         }
     }
@@ -85,6 +134,37 @@ impl<T: DeserializeOwned> Records<T> {
         &mut self,
         records_max: usize,
         summary: &mut BulkSummary,
+    ) -> Result<Vec<(u64, T)>, Problem> {
+        let read = |line: &[u8]| serde_json::from_slice(line).map_err(|error| error.to_string());
+        self.lines.chunk(records_max, summary, read).await
+    }
+}
+
+/// The lines of a streamed body.
+struct Lines {
+    body: axum::body::BodyDataStream,
+    buffer: BytesMut,
+    scanned: usize,
+    line: u64,
+    ended: bool,
+}
+
+impl Lines {
+    fn new(body: Body) -> Self {
+        Self {
+            body: body.into_data_stream(),
+            buffer: BytesMut::new(),
+            scanned: 0,
+            line: 0,
+            ended: false,
+        }
+    }
+
+    async fn chunk<T>(
+        &mut self,
+        records_max: usize,
+        summary: &mut BulkSummary,
+        read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<Vec<(u64, T)>, Problem> {
         let mut records = Vec::with_capacity(records_max.min(8_192));
         let mut bytes = 0;
@@ -98,9 +178,9 @@ impl<T: DeserializeOwned> Records<T> {
                 continue;
             }
             summary.received += 1;
-            match serde_json::from_slice(&line) {
+            match read(&line) {
                 Ok(record) => records.push((self.line, record)),
-                Err(error) => summary.reject(self.line, error.to_string()),
+                Err(reason) => summary.reject(self.line, reason),
             }
         }
         Ok(records)
@@ -154,98 +234,6 @@ impl<T: DeserializeOwned> Records<T> {
     }
 }
 
-/// Rows in PostgreSQL's COPY text format: fields end with a tab, rows with a line break, NULL is `\N`.
-/// <https://www.postgresql.org/docs/current/sql-copy.html>
-#[derive(Default)]
-pub struct CopyRows {
-    text: Vec<u8>,
-    in_row: bool,
-}
-
-impl CopyRows {
-    /// Adds a text field, escaped. NUL cannot be kept by PostgreSQL, so callers refuse it beforehand.
-    pub fn text(&mut self, value: &str) -> &mut Self {
-        self.separate();
-        for byte in value.bytes() {
-            match byte {
-                b'\\' => self.text.extend_from_slice(b"\\\\"),
-                b'\t' => self.text.extend_from_slice(b"\\t"),
-                b'\n' => self.text.extend_from_slice(b"\\n"),
-                b'\r' => self.text.extend_from_slice(b"\\r"),
-                other => self.text.push(other),
-            }
-        }
-        self
-    }
-
-    /// Adds a field whose text needs no escaping: numbers, ids, booleans.
-    pub fn plain(&mut self, value: impl std::fmt::Display) -> &mut Self {
-        use std::io::Write;
-        self.separate();
-        let _ = write!(self.text, "{value}");
-        self
-    }
-
-    /// Adds a point in time.
-    pub fn time(&mut self, value: time::OffsetDateTime) -> &mut Self {
-        let text = value
-            .format(&time::format_description::well_known::Rfc3339)
-            .unwrap_or_default();
-        self.plain(text)
-    }
-
-    /// Adds a JSON field.
-    pub fn json(&mut self, value: &impl Serialize) -> &mut Self {
-        self.text(&serde_json::to_string(value).unwrap_or_default())
-    }
-
-    /// Adds NULL.
-    pub fn null(&mut self) -> &mut Self {
-        self.separate();
-        self.text.extend_from_slice(b"\\N");
-        self
-    }
-
-    /// Adds a text field or NULL.
-    pub fn text_opt(&mut self, value: Option<&str>) -> &mut Self {
-        match value {
-            Some(value) => self.text(value),
-            None => self.null(),
-        }
-    }
-
-    /// Adds a field that needs no escaping, or NULL.
-    pub fn plain_opt(&mut self, value: Option<impl std::fmt::Display>) -> &mut Self {
-        match value {
-            Some(value) => self.plain(value),
-            None => self.null(),
-        }
-    }
-
-    /// Ends the row.
-    pub fn end_row(&mut self) {
-        self.text.push(b'\n');
-        self.in_row = false;
-    }
-
-    /// The rows so far.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.text
-    }
-
-    /// True when there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
-    }
-
-    fn separate(&mut self) {
-        if self.in_row {
-            self.text.push(b'\t');
-        }
-        self.in_row = true;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,12 +268,5 @@ mod tests {
                 (4, 1, 4)
             );
         }
-    }
-
-    #[test]
-    fn copy_rows_escape() {
-        let mut rows = CopyRows::default();
-        rows.text("a\tb\\\n").null().plain(7).end_row();
-        assert_eq!(rows.as_bytes(), b"a\\tb\\\\\\n\t\\N\t7\n");
     }
 }

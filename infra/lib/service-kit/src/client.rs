@@ -17,7 +17,7 @@ use crate::{Problem, ServiceName};
 mod breaker;
 use breaker::Breaker;
 
-/// How long a call may take unless the caller says otherwise.
+/// How long a call may take, all attempts together, unless the caller says otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -253,7 +253,7 @@ impl Call<'_> {
         self
     }
 
-    /// Another time-out, for the whole call with its body.
+    /// Another time-out, for the whole call: all attempts, the pauses between them, and the answer's body.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -303,27 +303,30 @@ impl Call<'_> {
             .with_max_times(if self.retried { RETRIES_MAX } else { 0 })
             .with_jitter()
             .build();
+        let deadline = Instant::now() + self.timeout;
         loop {
-            // Only a call that got no answer is repeated. A service that answers "not now" is not helped by more calls.
-            let error = match self.attempt().await {
+            // Only a call that got no answer is repeated. A service that answers "not now" is not helped by more calls, and
+            // neither is one that took all the time there was.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let error = match self.attempt(left).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Answered(error)) => return Err(error),
                 Err(Failure::Silent(error)) => error,
             };
-            let Some(pause) = pauses.next() else {
-                return Err(error);
-            };
-            tokio::time::sleep(pause).await;
+            match pauses.next() {
+                Some(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
+                _ => return Err(error),
+            }
         }
     }
 
-    async fn attempt(&self) -> Result<(StatusCode, bytes::Bytes), Failure> {
+    async fn attempt(&self, timeout: Duration) -> Result<(StatusCode, bytes::Bytes), Failure> {
         let client = self.client;
         if !client.breaker.admits() {
             return Err(Failure::Silent(self.unavailable("the circuit breaker is open")));
         }
         let started = Instant::now();
-        let result = self.exchange().await;
+        let result = self.exchange(timeout).await;
         let outcome = match &result {
             Ok(_) => "ok",
             Err(Failure::Answered(_)) => "problem",
@@ -340,7 +343,7 @@ impl Call<'_> {
         result
     }
 
-    async fn exchange(&self) -> Result<(StatusCode, bytes::Bytes), Failure> {
+    async fn exchange(&self, timeout: Duration) -> Result<(StatusCode, bytes::Bytes), Failure> {
         let silent = |reason: &str| Failure::Silent(self.unavailable(reason));
         let request = self
             .request
@@ -350,7 +353,7 @@ impl Call<'_> {
         let answer = request
             .bearer_auth(&self.client.token)
             .header("traceparent", context.to_string())
-            .timeout(self.timeout)
+            .timeout(timeout)
             .send()
             .await
             .map_err(|error| silent(describe(&error)))?;

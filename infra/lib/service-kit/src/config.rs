@@ -5,20 +5,19 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sqlx::postgres::PgConnectOptions;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Secret;
 use crate::environment::{Environment, Service, StartError};
 use crate::metrics::Metrics;
 use crate::telemetry::{self, LogFormat};
-use crate::{Clock, Db, ServiceName, serve};
+use crate::{Clock, Db, ServiceName, serve, signals};
 
 /// Shorter texts are no secrets: everybody can compute the token of an empty one.
 const SECRET_LENGTH_MIN: usize = 32;
 
 /// Settings that every service has when it runs alone.
-#[derive(Debug, Clone, Parser)]
+#[derive(Clone, Parser)]
 pub struct Settings {
     /// Address to listen on.
     #[arg(long, env = "EMPORIUM_LISTEN")]
@@ -42,11 +41,18 @@ pub struct Settings {
     #[arg(long, env = "EMPORIUM_CALLERS", default_value = "")]
     pub callers: String,
     /// What to log, in `EnvFilter` syntax.
-    #[arg(long, env = "EMPORIUM_LOG", default_value = "info,sqlx=warn")]
+    #[arg(long, env = "EMPORIUM_LOG", default_value = "info,sqlx_core::pool=error")]
     pub log: String,
     /// How log lines look.
     #[arg(long, env = "EMPORIUM_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
+}
+
+impl std::fmt::Debug for Settings {
+    /// Nothing of it: the secret and the passwords in URLs do not belong into a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Settings(…)")
+    }
 }
 
 impl Settings {
@@ -140,10 +146,13 @@ fn parse_peers(text: &str) -> Result<HashMap<ServiceName, String>, StartError> {
         let (name, url) = pair
             .split_once('=')
             .ok_or_else(|| bad("EMPORIUM_PEERS", &"write name=url pairs"))?;
-        peers.insert(
-            name.parse().map_err(|error| bad("EMPORIUM_PEERS", &error))?,
-            url.to_owned(),
-        );
+        let name = name.parse().map_err(|error| bad("EMPORIUM_PEERS", &error))?;
+        let usable = reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if !usable {
+            let problem = format!("{name} needs a URL such as http://127.0.0.1:8081");
+            return Err(bad("EMPORIUM_PEERS", &problem));
+        }
+        peers.insert(name, url.to_owned());
     }
     Ok(peers)
 }
@@ -155,7 +164,7 @@ fn bad(setting: &str, problem: &dyn std::fmt::Display) -> StartError {
     }
 }
 
-/// The `main` of a service that runs alone: reads settings, builds, serves until Ctrl-C or SIGTERM, drains.
+/// The `main` of a service that runs alone: reads settings, builds, serves until a signal ends it, drains.
 pub fn main<F>(service: ServiceName, build: F) -> ExitCode
 where
     F: AsyncFnOnce(&Environment) -> Result<Service, StartError>,
@@ -174,36 +183,28 @@ where
     }
 }
 
-/// Runs one service until a signal ends it.
+/// Runs one service until a signal ends it: Ctrl-C, SIGTERM or SIGHUP. It then drains; a second signal ends it at once.
 pub async fn run<F>(service: ServiceName, settings: &Settings, build: F) -> Result<(), StartError>
 where
     F: AsyncFnOnce(&Environment) -> Result<Service, StartError>,
 {
+    let stop = signals::watch(move || tracing::warn!(%service, "ended at once by a second signal"))
+        .map_err(|error| bad("signals", &format_args!("cannot be watched: {error}")))?;
     let environment = settings.environment(service)?;
     let listener = serve::listen(&settings.listen_address(service)).await?;
-    let built = build(&environment).await?;
+    let built = tokio::select! {
+        built = build(&environment) => built?,
+        () = stop.cancelled() => return Ok(()),
+    };
     let running = serve::start(&environment, built, listener).map_err(|source| StartError::Listen {
         address: settings.listen_address(service),
         source,
     })?;
     tracing::info!(%service, address = %running.address, "ready");
-    until_signal().await;
+    stop.cancelled().await;
+    tracing::info!(%service, "stopping");
     running.stop().await;
     Ok(())
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-pub async fn until_signal() {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::error!("signals cannot be watched; stopping");
-        return;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
 }
 
 fn fail(error: &dyn std::fmt::Display) -> ExitCode {

@@ -13,7 +13,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
 };
-use sqlx::{ConnectOptions, Either, Execute, Executor, PgPool, Postgres, SqlSafeStr, SqlStr};
+use sqlx::{ConnectOptions, Connection, Either, Execute, Executor, PgPool, Postgres, SqlSafeStr, SqlStr};
 
 use crate::metrics::{Metrics, Operation};
 
@@ -28,6 +28,12 @@ pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a transaction may wait for its next statement: a process that stands still must not hold its locks for ever.
 pub const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A connection that was idle for so long is looked at before it is used.
+const PING_AFTER: Duration = Duration::from_secs(1);
+
+/// `COPY` sends so many bytes at a time.
+const COPY_PIECE: usize = 256 << 10;
 
 /// A service's pool of connections to its private database.
 #[derive(Clone)]
@@ -52,8 +58,12 @@ impl Db {
             .max_connections(connections_max)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(idle)
-            // A broken connection shows at its next statement; a ping before each would double the round trips.
+            // A ping before each statement would double the round trips. A connection that rested is pinged: after a
+            // restart of the server, the pool's dead connections then cost no request.
             .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move { Ok(meta.idle_for < PING_AFTER || connection.ping().await.is_ok()) })
+            })
             // Statements are observed here, once; sqlx's own log would say everything again.
             .connect_lazy_with(options.disable_statement_logging().options([
                 ("statement_timeout", statement.as_str()),
@@ -150,7 +160,10 @@ impl Tx {
         let started = Instant::now();
         let result = async {
             let mut copy = self.inner.copy_in_raw(sql).await?;
-            copy.send(data.as_ref()).await?;
+            // In pieces: the driver copies what it sends, and the server works on one piece while the next one is made.
+            for piece in data.as_ref().chunks(COPY_PIECE) {
+                copy.send(piece).await?;
+            }
             copy.finish().await
         }
         .await;

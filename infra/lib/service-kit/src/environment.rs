@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use sqlx::migrate::MigrateError;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::auth::{Callers, Secret};
 use crate::client::Client;
 use crate::metrics::Metrics;
+use crate::store::StoreCause;
 use crate::{Clock, Db, ServiceName};
 
 /// Everything a service gets from outside. In one process and alone it is the same; only where it comes from differs.
@@ -100,20 +102,27 @@ pub enum StartError {
         problem: String,
     },
     /// Migrations failed.
-    #[error("the {service} service's database cannot be brought up to date: {source}")]
+    #[error(
+        "the {service} service's database cannot be brought up to date: {source}; {}",
+        migrate_remedy(source)
+    )]
     Migrate {
         /// The service.
         service: ServiceName,
         /// The cause.
-        source: sqlx::migrate::MigrateError,
+        source: MigrateError,
     },
-    /// A store did not answer or refused.
-    #[error("the {service} service's store: {source}")]
+    /// A store that a setting names does not answer, or refuses.
+    #[error(
+        "{setting}: the {service} service's store cannot be used: {source}; see that it runs, and that host, port, user, password and database in the URL are right"
+    )]
     Store {
         /// The service.
         service: ServiceName,
+        /// The setting.
+        setting: &'static str,
         /// The cause.
-        source: sqlx::Error,
+        source: StoreCause,
     },
     /// The port is taken or may not be used.
     #[error("cannot listen on {address}: {source}; stop what uses that port or choose another one")]
@@ -123,6 +132,21 @@ pub enum StartError {
         /// The cause.
         source: std::io::Error,
     },
+}
+
+fn migrate_remedy(error: &MigrateError) -> &'static str {
+    match error {
+        MigrateError::Execute(_) => {
+            "see that PostgreSQL runs, and that host, port, user, password and database in EMPORIUM_DATABASE_URL are right"
+        }
+        MigrateError::VersionMissing(_) => {
+            "a newer program has used it: run that one, or give this one another database"
+        }
+        MigrateError::VersionMismatch(_) => {
+            "another build of the program has made its tables: run that one, or give this one another database"
+        }
+        _ => "give it an empty database, or bring the old one back from a backup",
+    }
 }
 
 pub(crate) type TaskMaker = Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;

@@ -40,8 +40,9 @@ where
                 "The body has to be a JSON object.",
             ));
         }
-        let axum::Json(value) = axum::Json::<T>::from_bytes(&bytes)
-            .map_err(|rejection: JsonRejection| Problem::bad_request("bad-json", rejection.body_text()))?;
+        let axum::Json(value) = axum::Json::<T>::from_bytes(&bytes).map_err(|rejection: JsonRejection| {
+            Problem::bad_request("bad-json", shortened(rejection.body_text()))
+        })?;
         validated(value).map(Self)
     }
 }
@@ -65,7 +66,9 @@ where
         }
         let axum::extract::Query(value) = axum::extract::Query::<T>::from_request_parts(parts, state)
             .await
-            .map_err(|rejection: QueryRejection| Problem::bad_request("bad-query", rejection.body_text()))?;
+            .map_err(|rejection: QueryRejection| {
+                Problem::bad_request("bad-query", shortened(rejection.body_text()))
+            })?;
         validated(value).map(Self)
     }
 }
@@ -146,6 +149,16 @@ fn is_json(headers: &HeaderMap) -> bool {
         .trim()
         .to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// The reader's words quote the value they complain of, however long it is.
+fn shortened(mut text: String) -> String {
+    const CHARS_MAX: usize = 300;
+    if let Some((end, _)) = text.char_indices().nth(CHARS_MAX) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 fn too_large() -> Problem {

@@ -22,7 +22,10 @@ pub mod metrics;
 pub mod money;
 pub mod page;
 pub mod problem;
+pub mod reaper;
 pub mod serve;
+pub mod signals;
+pub mod store;
 pub mod telemetry;
 pub mod trace;
 pub mod validate;
@@ -30,11 +33,12 @@ pub mod validate;
 pub use api::Api;
 pub use auth::{Caller, ServiceName};
 pub use clock::Clock;
-pub use db::{Db, StoreError, Tx};
+pub use db::{Db, Tx};
 pub use environment::{Environment, Service, StartError};
 pub use money::{Currency, Money};
 pub use page::{Page, PageQuery};
 pub use problem::Problem;
+pub use store::{StoreError, StoreSetting};
 
 /// Re-exported so that every service links the same versions.
 pub use {garde, utoipa, utoipa_axum};

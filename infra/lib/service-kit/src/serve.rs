@@ -27,9 +27,14 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 /// How long a request may take. Bulk interfaces are not bound by it.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many requests a service works on at once; more are refused with 503.
-pub const IN_FLIGHT_MAX: i64 = 1_024;
+pub const IN_FLIGHT_MAX: u32 = 1_024;
+/// The longest pause before a background task that failed is started again: a store that is back is not kept waiting.
+pub const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a stopping service waits for requests and tasks.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long the last answers may take to leave, once all are given.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A running service.
 pub struct Running {
@@ -57,6 +62,8 @@ impl Running {
         if drained.is_err() {
             tracing::warn!(service = self.service, "stopped before everything was drained");
         }
+        // An answer is given before it is written: a large one may still be on its way.
+        let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.connections.wait()).await;
         self.ends.abort.cancel();
         self.connections.wait().await;
     }
@@ -155,7 +162,8 @@ pub fn app(environment: &Environment, service: Service) -> Router {
         .layer(middleware::from_fn_with_state(edge, edge::observe))
 }
 
-/// Runs a background task for as long as the service runs, starting it again (after 1 s, 2 s, … 30 s) when it ends badly.
+/// Runs a background task for as long as the service runs, starting it again (after 1 s, 2 s, 4 s, then
+/// [`RESTART_PAUSE_MAX`]) when it ends badly.
 async fn supervise(service: &'static str, task: &'static str, make: TaskMaker, stop: CancellationToken) {
     let span = tracing::info_span!("task", service, task);
     let mut pause = Duration::from_secs(1);
@@ -172,7 +180,7 @@ async fn supervise(service: &'static str, task: &'static str, make: TaskMaker, s
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(30)),
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(RESTART_PAUSE_MAX),
         }
     }
 }

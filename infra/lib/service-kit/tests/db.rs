@@ -1,11 +1,12 @@
 //! The observed pool against a real PostgreSQL.
 #![allow(clippy::unwrap_used)]
 
+use std::error::Error;
 use std::task::Poll;
 
 use emporium_service_kit::config::database_options;
 use emporium_service_kit::metrics::Metrics;
-use emporium_service_kit::{Db, ServiceName};
+use emporium_service_kit::{Db, Problem, ServiceName, StoreError};
 use emporium_test_kit::TestPostgres;
 
 async fn database(connections: u32) -> (Db, Db) {
@@ -101,4 +102,41 @@ async fn statements_are_counted_by_their_verb() {
     );
     has("emporium_store_rows_total{operation=\"SELECT\",store=\"postgresql\",service=\"users\"} 5");
     has("emporium_store_errors_total{operation=\"SELECT\",store=\"postgresql\",service=\"users\"} 1");
+}
+
+/// What a caller can act on, by SQLSTATE, and the store's own error behind it.
+#[tokio::test]
+async fn errors_say_what_a_caller_can_do() {
+    let (db, _) = database(1).await;
+    sqlx::query("CREATE TABLE kept (n integer CONSTRAINT kept_once UNIQUE CHECK (n > 0) NOT NULL)")
+        .execute(&db)
+        .await
+        .unwrap();
+    let error = async |sql: &'static str| {
+        let failed = sqlx::query(sql).execute(&db).await.unwrap_err();
+        StoreError::from(failed)
+    };
+    for sql in [
+        "SELECT 1 / 0",
+        "INSERT INTO kept VALUES (99999999999)",
+        "INSERT INTO kept VALUES (0)",
+        "INSERT INTO kept VALUES (NULL)",
+    ] {
+        let refused = error(sql).await;
+        assert!(
+            matches!(refused, StoreError::Data(_)) && refused.is_refusal(),
+            "{sql}: {refused:?}"
+        );
+        assert_eq!(Problem::from(refused).status, 422);
+    }
+    let twice = error("INSERT INTO kept VALUES (1), (1)").await;
+    assert_eq!(twice.unique(), Some("kept_once"));
+    assert!(twice.is_refusal());
+    let ours = error("SELECT * FROM nowhere").await;
+    assert!(matches!(ours, StoreError::Failed(_)) && !ours.is_refusal());
+    let cause = ours.source().unwrap();
+    assert!(cause.downcast_ref::<sqlx::Error>().is_some(), "{cause:?}");
+    let away = error("SELECT pg_terminate_backend(pg_backend_pid())").await;
+    assert!(matches!(away, StoreError::Unavailable(_)), "{away:?}");
+    assert_eq!(Problem::from(away).status, 503);
 }

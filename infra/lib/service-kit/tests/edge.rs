@@ -39,6 +39,14 @@ async fn slow(Body(number): Body<Number>) -> Json<Number> {
     Json(number)
 }
 
+const LARGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Answers with more than the system takes at once.
+#[utoipa::path(get, path = "/large", responses((status = 200)))]
+async fn large() -> Vec<u8> {
+    vec![b'x'; LARGE_BYTES]
+}
+
 /// Panics.
 #[utoipa::path(get, path = "/panic", responses((status = 500)))]
 async fn panics() -> Json<Number> {
@@ -80,6 +88,7 @@ async fn start() -> Server {
     let api = Api::<()>::new(Document::openapi())
         .allow(GATEWAY, routes!(echo))
         .allow(GATEWAY, routes!(slow))
+        .allow(GATEWAY, routes!(large))
         .allow(GATEWAY, routes!(panics))
         .allow(GATEWAY, routes!(busy));
     let listener = serve::listen("127.0.0.1:0").await.unwrap();
@@ -137,6 +146,11 @@ async fn bodies_that_cannot_be_read_are_problems() {
             .await
             .expect_problem(400, "bad-json");
     }
+    let quoted = format!("{{\"number\":\"{}\"}}", "ü".repeat(10_000));
+    let refused = send("application/json", quoted)
+        .await
+        .expect_problem(400, "bad-json");
+    assert!(refused["detail"].as_str().unwrap().chars().count() < 400);
     send("application/json", "{\"number\":11}".into())
         .await
         .expect_problem(422, "invalid");
@@ -243,4 +257,81 @@ async fn a_busy_answer_is_not_repeated_and_opens_no_breaker() {
     }
     assert_eq!(reasons[0], "no connection");
     assert_eq!(reasons[11], "the circuit breaker is open");
+}
+
+/// An answer that is given but not yet read is not cut off by the end.
+#[tokio::test]
+async fn a_stop_lets_a_large_answer_leave() {
+    let server = start().await;
+    let mut socket = server.raw().await;
+    let token = server
+        .keys
+        .secret(ServiceName::Gateway)
+        .token_for(ServiceName::Users);
+    let head = format!("GET /large HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut first = [0; 1];
+    socket.read_exact(&mut first).await.unwrap();
+    let mut rest = Vec::new();
+    let slow_reader = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        socket.read_to_end(&mut rest).await
+    };
+    let ((), read) = tokio::join!(server.running.stop(), slow_reader);
+    read.unwrap();
+    assert!(rest.len() > LARGE_BYTES, "{} bytes came", rest.len());
+}
+
+/// A service that takes all the time there is gets no second call; one that cannot be reached does.
+#[tokio::test]
+async fn the_timeout_is_for_all_attempts_together() {
+    let server = start().await;
+    let secret = server.keys.secret(ServiceName::Gateway);
+    let metrics = Metrics::new(ServiceName::Gateway);
+    let attempts = |method: &str| {
+        let start = "emporium_client_call_duration_seconds_count{";
+        let text = metrics.render();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(start) && line.contains(method));
+        line.map_or("0".to_owned(), |line| line.rsplit(' ').next().unwrap().to_owned())
+    };
+    let users = Client::new(
+        ServiceName::Gateway,
+        ServiceName::Users,
+        &server.url,
+        secret,
+        metrics.clone(),
+    );
+    let call = users.post("/slow").json(&Number { number: 1 });
+    let error = call.idempotent().timeout(Duration::from_millis(100)).done().await;
+    assert!(error.unwrap_err().is_unavailable());
+    assert_eq!(attempts("POST"), "1");
+    server.running.stop().await;
+    assert!(users.get("/busy").done().await.unwrap_err().is_unavailable());
+    assert_eq!(attempts("GET"), "3");
+}
+
+/// A request's head is bounded, and so is what a connection may hold.
+#[tokio::test]
+async fn a_head_without_end_is_refused() {
+    let server = start().await;
+    let mut socket = server.raw().await;
+    socket.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    let line = format!("X-Long: {}\r\n", "x".repeat(16 * 1024));
+    for _ in 0..16 {
+        if socket.write_all(line.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+    let _ = socket.write_all(b"\r\n").await;
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+        "{answer}"
+    );
+    server.caller().get("/health/live").await.expect(200);
+    server.running.stop().await;
 }

@@ -125,6 +125,8 @@ fn new_root() -> PathBuf {
         }
     }
     let root = base.join(std::process::id().to_string());
+    // Of a process that had the same id.
+    let _ = std::fs::remove_dir_all(&root);
     std::fs::create_dir_all(&root).unwrap();
     root
 }

@@ -4,8 +4,9 @@
 //!
 //! 1. Write `store/<name>.rs` with a type that implements [`CartStore`]. The verbs are what the service does, so an adapter
 //!    is free in its layout: PostgreSQL keeps one row a cart and does each verb in one statement; on Redis it would be one
-//!    hash a cart (a field a product, and the revision), each verb one Lua script.
-//! 2. Let [`open`] make it for its URL scheme.
+//!    hash a cart (a field a product, and the revision), each verb one Lua script. Its errors become [`StoreError`]s, whose
+//!    causes may be of any client.
+//! 2. Let [`open`] make it for its URL scheme: one more arm; [`StoreSetting`] has the URL and the errors for it.
 //! 3. Add one line to the end of `store/contract.rs`: the whole suite, model-based test included, then runs against it.
 //!
 //! What every adapter has to keep, and the suite checks:
@@ -22,8 +23,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use emporium_service_kit::config::database_options;
-use emporium_service_kit::{Db, Environment, StartError, StoreError};
+use emporium_service_kit::store::POSTGRES;
+use emporium_service_kit::{Environment, StartError, StoreError, StoreSetting};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -34,8 +35,6 @@ mod contract;
 mod postgres;
 
 const SETTING: &str = "EMPORIUM_CARTS_STORE";
-/// Most connections to a store that is not the service's own database.
-const CONNECTIONS_MAX: u32 = 8;
 
 /// When a write happens, and until when the cart lives because of it.
 #[derive(Debug, Clone, Copy)]
@@ -125,32 +124,13 @@ pub trait CartStore: Send + Sync {
 
 /// Opens the store that `url` names, or the service's own database when there is none. The scheme picks the adapter.
 pub async fn open(url: Option<&str>, environment: &Environment) -> Result<Arc<dyn CartStore>, StartError> {
-    let refused = |problem: String| StartError::BadSetting {
-        setting: SETTING.to_owned(),
-        problem,
-    };
-    let Some(url) = url else {
-        return postgres_store(environment.db()?, environment).await;
-    };
-    match url.split_once("://").map_or("", |(scheme, _)| scheme) {
-        "postgres" | "postgresql" => {
-            let options =
-                database_options(url).map_err(|_| refused("this is no PostgreSQL URL".to_owned()))?;
-            let db = Db::connect(options, CONNECTIONS_MAX, environment.metrics.clone());
-            postgres_store(db, environment).await
+    let setting = StoreSetting::new(SETTING, url);
+    match setting.scheme().as_str() {
+        POSTGRES => {
+            let opened = postgres::PostgresCarts::open(setting.postgres(environment)?).await;
+            let store = opened.map_err(|error| setting.not_migrated(environment, error))?;
+            Ok(Arc::new(store))
         }
-        scheme => Err(refused(format!(
-            "there is no cart store for the scheme {scheme:?}; use postgres://, or unset it for the service's own database"
-        ))),
+        _ => Err(setting.unknown_scheme(&[POSTGRES])),
     }
-}
-
-async fn postgres_store(db: Db, environment: &Environment) -> Result<Arc<dyn CartStore>, StartError> {
-    let store = postgres::PostgresCarts::open(db)
-        .await
-        .map_err(|source| StartError::Migrate {
-            service: environment.service,
-            source,
-        })?;
-    Ok(Arc::new(store))
 }

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use crate::error::Error;
-use crate::model::Product;
+use crate::model::{Product, Status};
 use crate::search::{FacetValue, Facets, SUGGESTIONS_MAX, SearchQuery, Sort, Suggestion};
 
 /// How many attributes a list can be filtered by.
@@ -84,7 +84,9 @@ pub async fn list_products(
 ) -> Result<Json<ProductList>, Problem> {
     let query = search_query(list, &all)?;
     let page = app.search.search(&query).await.map_err(Error::from)?;
-    let items = app.store.products(&page.ids).await?;
+    let mut items = app.store.products(&page.ids).await?;
+    // The index was asked a moment before the products, and one may have been archived in between.
+    items.retain(|product| product.status == Status::Active);
     Ok(Json(ProductList {
         items,
         facets: page.summary.facets.clone(),

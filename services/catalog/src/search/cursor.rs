@@ -11,8 +11,9 @@ use super::{SearchError, Sort};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Key {
-    /// Score in millionths.
-    Relevance(i64),
+    /// Score in millionths, and the weights of the words that it was reckoned with. Weights follow the vocabulary, so
+    /// without them any new product would move every score, and products at the border of two pages would come twice.
+    Relevance(i64, Vec<f32>),
     /// In stock; units sold.
     Popular(bool, i64),
     /// Creation time, microseconds since the epoch.
@@ -44,7 +45,7 @@ impl Place {
     pub fn read(cursor: &str, sort: Sort) -> Result<Self, SearchError> {
         let place: Self = decode_cursor(cursor).map_err(|_| SearchError::BadCursor)?;
         let fits = match (&place.key, sort) {
-            (Key::Relevance(_), Sort::Relevance)
+            (Key::Relevance(..), Sort::Relevance)
             | (Key::Popular(..), Sort::Popular)
             | (Key::PriceAsc(_), Sort::PriceAsc)
             | (Key::PriceDesc(_), Sort::PriceDesc) => true,
@@ -55,6 +56,19 @@ impl Place {
         };
         if fits {
             Ok(place)
+        } else {
+            Err(SearchError::BadCursor)
+        }
+    }
+
+    /// The weights that the list began with, for a query of so many words; `own` when the list begins here.
+    pub fn weights_of<'a>(place: Option<&'a Self>, own: &'a [f32]) -> Result<&'a [f32], SearchError> {
+        let Some(Key::Relevance(_, weights)) = place.map(|place| &place.key) else {
+            return Ok(own);
+        };
+        let fit = weights.len() == own.len() && weights.iter().all(|weight| (0.0..=1.0).contains(weight));
+        if fit {
+            Ok(weights)
         } else {
             Err(SearchError::BadCursor)
         }

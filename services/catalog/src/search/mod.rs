@@ -1,6 +1,6 @@
 //! Search: finding products by words, filters and prefixes.
 //!
-//! The truth about products is in the store; a search index is a projection of it that can be thrown away and built anew.
+//! The truth about products is in the store; a search index is a projection of it, and nothing in it is truth.
 //!
 //! # Adding an adapter
 //!

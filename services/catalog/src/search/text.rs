@@ -5,9 +5,11 @@ use unicode_normalization::char::is_combining_mark;
 
 /// Longer words are noise (encoded data, mostly) and left out.
 const WORD_CHARS_MAX: usize = 64;
-/// Words that can be corrected have so many letters at least; shorter ones are one slip away from everything.
-const CORRECTABLE_CHARS_MIN: usize = 3;
-/// And so many at most, which bounds the deletions of a word.
+/// Words that others are corrected to have so many letters at least; shorter ones are one slip away from everything.
+const MEANING_CHARS_MIN: usize = 3;
+/// Words that can be corrected are at most one letter short of that.
+const CORRECTABLE_CHARS_MIN: usize = MEANING_CHARS_MIN - 1;
+/// Both have so many at most, which bounds the deletions of a word.
 const CORRECTABLE_CHARS_MAX: usize = 24;
 
 /// The words of a text, in order: lower case, without accents. A word is a run of letters and digits; a point between two
@@ -49,10 +51,26 @@ pub fn folded(text: &str) -> String {
     words(text).join(" ")
 }
 
-/// True for words that a typing error can be told from: letters only, neither very short nor very long.
+/// True for words in which a typing error can be told: letters only, not a single one and not very many.
 pub fn is_correctable(word: &str) -> bool {
+    is_word_of(word, CORRECTABLE_CHARS_MIN)
+}
+
+/// True for words that a mistyped one may have been meant to be.
+pub fn is_meaning(word: &str) -> bool {
+    is_word_of(word, MEANING_CHARS_MIN)
+}
+
+fn is_word_of(word: &str, chars_min: usize) -> bool {
     let length = word.chars().count();
-    (CORRECTABLE_CHARS_MIN..=CORRECTABLE_CHARS_MAX).contains(&length) && word.chars().all(char::is_alphabetic)
+    (chars_min..=CORRECTABLE_CHARS_MAX).contains(&length) && word.chars().all(char::is_alphabetic)
+}
+
+/// True for words with an ending that English inflects with: plurals, tenses, adverbs, degrees.
+pub fn may_be_inflected(word: &str) -> bool {
+    ["s", "ed", "ing", "ly", "er", "est"]
+        .iter()
+        .any(|ending| word.ends_with(ending))
 }
 
 /// The word itself and every form of it with one letter left out, each once. Two words within one edit of each other have

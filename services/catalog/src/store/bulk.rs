@@ -116,8 +116,9 @@ impl Store {
             let name = categories.get(&record.category).unwrap_or(&record.category_name);
             changes.push(IndexChange::Put(Box::new(document(record, name))));
         }
-        self.outbox.write_bulk(&mut tx, &events).await?;
         self.search.write(&mut tx, &changes).await?;
+        // Last, because it holds the lock on the outbox's head until the commit.
+        self.outbox.write_bulk(&mut tx, &events).await?;
         tx.commit().await?;
         summary.loaded += new.len() as u64;
         self.moved(!new.is_empty());

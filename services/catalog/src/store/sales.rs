@@ -1,11 +1,11 @@
 //! Sales, as the orders service tells them: they make products popular.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use emporium_event_bus::event::CloudEvent;
 use emporium_event_bus::{ApplyError, Consumer, inbox};
-use emporium_service_kit::ServiceName;
+use emporium_service_kit::{ServiceName, Tx};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -52,12 +52,10 @@ impl Consumer for SalesCounter {
         let mut tx = store.db.begin().await?;
         let ids: Vec<Uuid> = orders.iter().map(|(id, _)| *id).collect();
         let claimed = inbox::claim(&mut tx, ServiceName::Catalog, GROUP, &ids).await?;
-        let sold = units_sold(
-            orders
-                .iter()
-                .filter(|(id, _)| claimed.contains(id))
-                .map(|(_, order)| order),
-        );
+        let mut claimed: HashSet<Uuid> = claimed.into_iter().collect();
+        // Taken out, so that an event that comes twice in one batch counts once as well.
+        let fresh = orders.iter().filter(|(id, _)| claimed.remove(id));
+        let sold = units_sold(fresh.map(|(_, order)| order));
         let ids: Vec<Uuid> = sold.keys().copied().collect();
         if !ids.is_empty() {
             // Products that are not known here are passed over: they cannot be listed either.
@@ -84,11 +82,12 @@ impl Consumer for SalesCounter {
         let Self(store) = self;
         let mut tx = store.db.begin().await?;
         inbox::reset(&mut tx, ServiceName::Catalog, GROUP).await?;
+        // Each batch goes on from the last product of the one before, which is not popular any more.
+        let mut from = Uuid::nil();
         loop {
-            let known = store.popular_products(&mut tx).await?;
-            if known.is_empty() {
-                break;
-            }
+            let known = store.popular_products(&mut tx, from).await?;
+            let Some(last) = known.last() else { break };
+            from = *last;
             let locked = inventory::lock(&mut tx, &known).await?;
             let after: Vec<Stock> = locked.iter().map(unpopular).collect();
             store.write_popularity(&mut tx, &after).await?;
@@ -109,21 +108,19 @@ impl Consumer for SalesCounter {
 }
 
 impl Store {
-    /// Some products that somebody has bought, in the order of ids.
-    async fn popular_products(&self, tx: &mut emporium_service_kit::Tx) -> Result<Vec<Uuid>, sqlx::Error> {
+    /// Some products that somebody has bought, in the order of ids from the given one on.
+    async fn popular_products(&self, tx: &mut Tx, from: Uuid) -> Result<Vec<Uuid>, sqlx::Error> {
         sqlx::query_scalar(
-            "SELECT product_id FROM catalog_stock WHERE popularity > 0 ORDER BY product_id LIMIT $1",
+            "SELECT product_id FROM catalog_stock WHERE product_id >= $1 AND popularity > 0
+             ORDER BY product_id LIMIT $2",
         )
+        .bind(from)
         .bind(RESET_BATCH)
         .fetch_all(tx)
         .await
     }
 
-    async fn write_popularity(
-        &self,
-        tx: &mut emporium_service_kit::Tx,
-        stocks: &[Stock],
-    ) -> Result<(), sqlx::Error> {
+    async fn write_popularity(&self, tx: &mut Tx, stocks: &[Stock]) -> Result<(), sqlx::Error> {
         sqlx::query(
             "UPDATE catalog_stock AS s SET popularity = n.popularity, version = n.version, updated_at = $4
              FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS n (id, popularity, version)

@@ -25,11 +25,16 @@ use crate::config::{Config, span};
 use crate::crash::{self, Side};
 use crate::error::Error;
 use crate::model::Status;
+use crate::store::due;
 use crate::store::progress;
 use crate::store::saga::{self as store, Advanced, Ending, Lease};
 
 /// Sagas claimed in one statement.
 const CLAIM_MAX: usize = 32;
+/// Every so many polls sagas are looked for that a clock which was set back would keep waiting.
+const POLLS_A_RECALL: u32 = 20;
+/// Pause after the database could not be asked.
+const AWAY: std::time::Duration = std::time::Duration::from_millis(500);
 /// Time that a saga gets after a crash to find out what became of its money.
 const RECOVERY: Duration = Duration::seconds(3);
 
@@ -116,10 +121,20 @@ impl Driver {
         self.0.wake.notify_one();
     }
 
-    /// Finds due sagas and drives them, until told to stop.
+    /// Finds due sagas and drives them, until told to stop. A database that is away ends nothing: a saga has seconds to
+    /// end, so the next look must not wait for a supervisor's growing pauses.
     pub async fn run(self) -> anyhow::Result<()> {
+        let mut polls: u32 = 0;
         while !self.0.stop.is_cancelled() {
-            let found = self.claim().await?;
+            let found = match self.look(polls).await {
+                Ok(found) => found,
+                Err(error) => {
+                    tracing::warn!(%error, "due sagas could not be looked for");
+                    tokio::time::sleep(AWAY).await;
+                    continue;
+                }
+            };
+            polls = polls.wrapping_add(1);
             if found < CLAIM_MAX {
                 tokio::select! {
                     () = self.0.stop.cancelled() => {}
@@ -129,6 +144,18 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    async fn look(&self, polls: u32) -> Result<usize, sqlx::Error> {
+        if polls.is_multiple_of(POLLS_A_RECALL) {
+            let inner = &self.0;
+            let now = inner.clock.now();
+            let recalled = due::recall(&inner.db, &inner.policy, inner.lease, now).await?;
+            if recalled > 0 {
+                tracing::warn!(recalled, "sagas were put off too far: the clock was set back");
+            }
+        }
+        self.claim().await
     }
 
     /// Claims due sagas, as many as there are free workers, and drives them; gives how many.

@@ -4,7 +4,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::state::{Debt, Policy, Saga, Step};
+use super::state::{Debt, Policy, RETRY_MAX, Saga, Step};
 use crate::model::Status;
 
 /// What a worker is to do for a saga now.
@@ -114,8 +114,6 @@ pub enum Transition {
 const RETRY_MIN: Duration = Duration::milliseconds(100);
 /// First pause before a charge without an answer is looked up.
 const PENDING_POLL: Duration = Duration::milliseconds(500);
-/// Longest pause between attempts while the customer waits.
-const RETRY_MAX: Duration = Duration::seconds(1);
 
 /// What to do for `saga` at `now`.
 pub fn task(saga: &Saga, policy: &Policy, now: OffsetDateTime) -> Task {
@@ -124,7 +122,8 @@ pub fn task(saga: &Saga, policy: &Policy, now: OffsetDateTime) -> Task {
         Step::Reserve => Task::Reserve,
         Step::Points => Task::AddPoints,
         // Past its time nobody is charged any more, but a charge that was asked for is looked up before it is voided.
-        Step::Charge if now >= saga.placed_at + policy.budget => Task::LookUp,
+        // (A deadline before that belongs to a saga that was placed before the clock was set back.)
+        Step::Charge if now >= saga.deadline.min(saga.placed_at + policy.budget) => Task::LookUp,
         Step::Charge if saga.attempts > 0 => Task::LookUpOrCharge,
         Step::Charge => Task::Charge,
         Step::Await => Task::LookUp,

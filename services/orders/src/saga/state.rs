@@ -108,3 +108,15 @@ pub struct Policy {
     /// Longest pause between attempts at a debt.
     pub retry_max: Duration,
 }
+
+/// Longest pause between attempts while the customer waits.
+pub const RETRY_MAX: Duration = Duration::seconds(1);
+
+impl Policy {
+    /// The longest that a saga is put off, jitter included: while its customer waits, and otherwise. What is due later was
+    /// put off before the clock was set back.
+    pub fn longest_pauses(&self, lease: Duration) -> (Duration, Duration) {
+        let waiting = lease.max(RETRY_MAX) * 2;
+        (waiting, waiting.max(self.payment_poll.max(self.retry_max) * 2))
+    }
+}

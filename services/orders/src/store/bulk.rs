@@ -3,21 +3,107 @@
 use std::collections::{HashMap, HashSet};
 
 use emporium_event_bus::{NewEvent, Outbox};
-use emporium_service_kit::bulk::CopyRows;
+use emporium_service_kit::bulk::BinaryRows;
 use emporium_service_kit::{Db, Money, Tx};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use uuid::{Builder, Uuid};
 
-use crate::bulk::{Checked, CheckedOrder, CheckedRefund};
+use crate::bulk::{ChargeRecord, CheckedOrder, LineRecord, RefundRecord};
 use crate::events::{EventCharge, EventLine, OrderConfirmed, OrderRefunded};
-use crate::model::{Fulfilment, LineRow, Source, Status};
+use crate::model::{ChargeRow, Fulfilment, LineRow, Source, Status};
 
 /// Bulk loads queue on this advisory lock, so that none can write a record between another's look and its COPY.
 const LOCK: i64 = 0x6f72_6465_7273; // "orders"
 
+/// A record in the forms that it is stored in.
+pub(crate) enum Staged {
+    /// A confirmed order.
+    Order(StagedOrder),
+    /// Money given back; its event has to wait for its version.
+    Refund(StagedRefund),
+}
+
+/// An order as rows of its tables, and its event.
+pub(crate) struct StagedOrder {
+    id: Uuid,
+    head: BinaryRows,
+    lines: BinaryRows,
+    charges: BinaryRows,
+    event: NewEvent,
+}
+
+/// A refund with its parts as they are kept.
+pub(crate) struct StagedRefund {
+    id: Uuid,
+    order_id: Option<Uuid>,
+    at: OffsetDateTime,
+    row: BinaryRows,
+    event: OrderRefunded,
+}
+
+/// Writes an order down as it is stored.
+pub fn stage_order(order: &CheckedOrder<'_>) -> Result<Staged, serde_json::Error> {
+    let record = &order.record;
+    let (mut lines, mut charges) = (BinaryRows::default(), BinaryRows::default());
+    for (n, line) in (1..).zip(&record.lines) {
+        let row = lines.row(7).uuid(record.id).integer(n).uuid(line.product_id);
+        row.text(&line.sku).text(&line.name);
+        row.bigint(line.quantity).bigint(line.unit_price);
+    }
+    for (n, charge) in (1..).zip(&record.charges) {
+        let row = charges.row(5).uuid(record.id).integer(n);
+        row.text(charge.kind.as_str())
+            .text(&charge.name)
+            .bigint(charge.amount);
+    }
+    Ok(Staged::Order(StagedOrder {
+        id: record.id,
+        head: head(order)?,
+        lines,
+        charges,
+        event: confirmed(order)?,
+    }))
+}
+
+/// Writes a refund down as it is stored.
+pub fn stage_refund(record: RefundRecord<'_>) -> Result<Staged, serde_json::Error> {
+    let event = OrderRefunded {
+        refund_id: record.id,
+        order_id: record.order_id,
+        customer_id: record.customer_id,
+        amount: Money::new(record.amount, record.currency),
+        lines: record.lines.iter().map(event_line).collect(),
+        version: 1,
+    };
+    let charges: Vec<ChargeRow> = record.charges.into_iter().map(ChargeRow::from).collect();
+    let lines: Vec<LineRow> = record.lines.into_iter().map(LineRow::from).collect();
+    let mut rows = BinaryRows::default();
+    let row = rows.row(10).uuid(record.id).uuid_opt(record.order_id);
+    row.uuid_opt(record.customer_id).time(record.at);
+    row.text(source(record.source))
+        .text_opt(record.reference.as_deref());
+    row.text(record.currency.as_str()).bigint(record.amount);
+    row.jsonb(&serde_json::to_string(&lines)?)
+        .jsonb(&serde_json::to_string(&charges)?);
+    Ok(Staged::Refund(StagedRefund {
+        id: record.id,
+        order_id: record.order_id,
+        at: record.at,
+        row: rows,
+        event,
+    }))
+}
+
 /// Stores the records that are new; gives how many.
-pub async fn store(db: &Db, outbox: &Outbox, records: &[Checked]) -> Result<u64, sqlx::Error> {
+pub async fn store(db: &Db, outbox: &Outbox, records: Vec<Staged>) -> Result<u64, sqlx::Error> {
+    let (mut orders, mut refunds) = (Vec::with_capacity(records.len()), Vec::new());
+    for record in records {
+        match record {
+            Staged::Order(order) => orders.push(order),
+            Staged::Refund(refund) => refunds.push(refund),
+        }
+    }
     let mut tx = db.begin().await?;
     // A chunk on a busy machine may take longer than a request's statement.
     sqlx::query("SET LOCAL statement_timeout = 0")
@@ -27,113 +113,81 @@ pub async fn store(db: &Db, outbox: &Outbox, records: &[Checked]) -> Result<u64,
         .bind(LOCK)
         .execute(&mut tx)
         .await?;
-    let orders = new_orders(&mut tx, records).await?;
-    let refunds = new_refunds(&mut tx, records).await?;
-    let mut events = copy_orders(&mut tx, &orders).await?;
-    events.extend(copy_refunds(&mut tx, &refunds).await?);
+    let ids = orders.iter().map(|order| order.id).collect();
+    let sql = "SELECT id FROM orders_order WHERE id = ANY ($1)";
+    let mut seen = known(&mut tx, sql, ids).await?;
+    orders.retain(|order| seen.insert(order.id));
+    let ids = refunds.iter().map(|refund| refund.id).collect();
+    let sql = "SELECT id FROM orders_refund WHERE id = ANY ($1)";
+    let mut seen = known(&mut tx, sql, ids).await?;
+    refunds.retain(|refund| seen.insert(refund.id));
+    let loaded = orders.len() + refunds.len();
+    let mut events = copy_orders(&mut tx, orders).await?;
+    events.extend(copy_refunds(&mut tx, refunds).await?);
     outbox.write_bulk(&mut tx, &events).await?;
     tx.commit().await?;
-    Ok((orders.len() + refunds.len()) as u64)
+    Ok(loaded as u64)
 }
 
-async fn new_orders<'a>(tx: &mut Tx, records: &'a [Checked]) -> Result<Vec<&'a CheckedOrder>, sqlx::Error> {
-    let orders: Vec<&CheckedOrder> = records
-        .iter()
-        .filter_map(|record| match record {
-            Checked::Order(order) => Some(order),
-            Checked::Refund(_) => None,
-        })
-        .collect();
-    let ids: Vec<Uuid> = orders.iter().map(|order| order.record.id).collect();
-    let known: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM orders_order WHERE id = ANY ($1)")
-        .bind(ids)
-        .fetch_all(tx)
-        .await?;
-    let mut seen: HashSet<Uuid> = known.into_iter().collect();
-    Ok(orders
-        .into_iter()
-        .filter(|order| seen.insert(order.record.id))
-        .collect())
+async fn known(tx: &mut Tx, sql: &'static str, ids: Vec<Uuid>) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let known: Vec<Uuid> = sqlx::query_scalar(sql).bind(ids).fetch_all(tx).await?;
+    Ok(known.into_iter().collect())
 }
 
-async fn new_refunds<'a>(tx: &mut Tx, records: &'a [Checked]) -> Result<Vec<&'a CheckedRefund>, sqlx::Error> {
-    let refunds: Vec<&CheckedRefund> = records
-        .iter()
-        .filter_map(|record| match record {
-            Checked::Refund(refund) => Some(refund),
-            Checked::Order(_) => None,
-        })
-        .collect();
-    let ids: Vec<Uuid> = refunds.iter().map(|refund| refund.record.id).collect();
-    let known: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM orders_refund WHERE id = ANY ($1)")
-        .bind(ids)
-        .fetch_all(tx)
-        .await?;
-    let mut seen: HashSet<Uuid> = known.into_iter().collect();
-    Ok(refunds
-        .into_iter()
-        .filter(|refund| seen.insert(refund.record.id))
-        .collect())
-}
-
-async fn copy_orders(tx: &mut Tx, orders: &[&CheckedOrder]) -> Result<Vec<NewEvent>, sqlx::Error> {
-    let (mut heads, mut lines, mut charges) = (CopyRows::default(), CopyRows::default(), CopyRows::default());
+async fn copy_orders(tx: &mut Tx, orders: Vec<StagedOrder>) -> Result<Vec<NewEvent>, sqlx::Error> {
+    let (mut heads, mut lines, mut charges) = <(BinaryRows, BinaryRows, BinaryRows)>::default();
     let mut events = Vec::with_capacity(orders.len());
     for order in orders {
-        head(&mut heads, order);
-        let record = &order.record;
-        for (n, line) in (1_i32..).zip(&record.lines) {
-            lines.plain(record.id).plain(n).plain(line.product_id);
-            lines.text(&line.sku).text(&line.name);
-            lines.plain(line.quantity).plain(line.unit_price).end_row();
-        }
-        for (n, charge) in (1_i32..).zip(&record.charges) {
-            charges.plain(record.id).plain(n).plain(charge.kind.as_str());
-            charges.text(&charge.name).plain(charge.amount).end_row();
-        }
-        events.push(confirmed(order)?);
+        heads.append(&order.head);
+        lines.append(&order.lines);
+        charges.append(&order.charges);
+        events.push(order.event);
     }
-    copy(tx, COPY_ORDERS, &heads).await?;
-    copy(tx, COPY_LINES, &lines).await?;
-    copy(tx, COPY_CHARGES, &charges).await?;
+    copy(tx, COPY_ORDERS, heads).await?;
+    copy(tx, COPY_LINES, lines).await?;
+    copy(tx, COPY_CHARGES, charges).await?;
     Ok(events)
 }
 
 const COPY_ORDERS: &str = "COPY orders_order (id, number, customer_id, status, fulfilment, currency, total,
-    shipping_address, billing_address, placed_at, updated_at, source, reference, version) FROM STDIN";
-const COPY_LINES: &str =
-    "COPY orders_line (order_id, position, product_id, sku, name, quantity, unit_price) FROM STDIN";
-const COPY_CHARGES: &str = "COPY orders_charge (order_id, position, kind, name, amount) FROM STDIN";
+    shipping_address, billing_address, placed_at, updated_at, source, reference, version) FROM STDIN WITH (FORMAT binary)";
+const COPY_LINES: &str = "COPY orders_line (order_id, position, product_id, sku, name, quantity, unit_price)
+    FROM STDIN WITH (FORMAT binary)";
+const COPY_CHARGES: &str =
+    "COPY orders_charge (order_id, position, kind, name, amount) FROM STDIN WITH (FORMAT binary)";
 const COPY_REFUNDS: &str =
     "COPY orders_refund (id, order_id, customer_id, at, source, reference, currency, amount,
-    lines, charges) FROM STDIN";
+    lines, charges) FROM STDIN WITH (FORMAT binary)";
 
-async fn copy(tx: &mut Tx, sql: &str, rows: &CopyRows) -> Result<(), sqlx::Error> {
+async fn copy(tx: &mut Tx, sql: &str, rows: BinaryRows) -> Result<(), sqlx::Error> {
     if !rows.is_empty() {
-        tx.copy_in(sql, rows.as_bytes()).await?;
+        tx.copy_in(sql, rows.finish()).await?;
     }
     Ok(())
 }
 
-fn head(rows: &mut CopyRows, order: &CheckedOrder) {
+fn head(order: &CheckedOrder<'_>) -> Result<BinaryRows, serde_json::Error> {
     let record = &order.record;
-    rows.plain(record.id)
-        .text(&record.number)
-        .plain_opt(record.customer_id)
-        .plain("confirmed")
-        .plain(fulfilment(record.fulfilment));
-    rows.plain(record.currency).plain(order.total);
-    let address = record
-        .shipping_address
-        .as_ref()
-        .and_then(|address| serde_json::to_string(address).ok());
-    rows.text_opt(address.as_deref()).text_opt(address.as_deref());
-    rows.time(record.placed_at)
-        .time(record.placed_at)
-        .plain(source(record.source))
-        .text_opt(record.reference.as_deref())
-        .plain(1)
-        .end_row();
+    let mut rows = BinaryRows::default();
+    let row = rows.row(14).uuid(record.id).text(&record.number);
+    row.uuid_opt(record.customer_id)
+        .text("confirmed")
+        .text(fulfilment(record.fulfilment));
+    row.text(record.currency.as_str()).bigint(order.total);
+    match &record.shipping_address {
+        Some(address) => {
+            let json = serde_json::to_string(address)?;
+            row.jsonb(&json).jsonb(&json);
+        }
+        None => {
+            row.null().null();
+        }
+    }
+    row.time(record.placed_at).time(record.placed_at);
+    row.text(source(record.source))
+        .text_opt(record.reference.as_deref());
+    row.bigint(1);
+    Ok(rows)
 }
 
 fn fulfilment(value: Fulfilment) -> &'static str {
@@ -154,23 +208,18 @@ fn source(value: Source) -> &'static str {
 }
 
 /// One event for a loaded order: it was never anything but confirmed here.
-fn confirmed(order: &CheckedOrder) -> Result<NewEvent, sqlx::Error> {
+fn confirmed(order: &CheckedOrder<'_>) -> Result<NewEvent, serde_json::Error> {
     let record = &order.record;
-    let line = |line: &crate::bulk::LineRecord| EventLine {
-        product_id: line.product_id,
-        quantity: line.quantity,
-        unit_price: line.unit_price,
-    };
-    let charge = |charge: &crate::bulk::ChargeRecord| EventCharge {
+    let charge = |charge: &ChargeRecord<'_>| EventCharge {
         kind: charge.kind,
-        name: charge.name.clone(),
+        name: charge.name.clone().into_owned(),
         amount: charge.amount,
     };
     let data = OrderConfirmed {
         order_id: record.id,
         customer_id: record.customer_id,
         status: Status::Confirmed,
-        lines: record.lines.iter().map(line).collect(),
+        lines: record.lines.iter().map(event_line).collect(),
         charges: record.charges.iter().map(charge).collect(),
         total: Money::new(order.total, record.currency),
         placed_at: record.placed_at,
@@ -183,46 +232,64 @@ fn confirmed(order: &CheckedOrder) -> Result<NewEvent, sqlx::Error> {
         version: 1,
     };
     let id = event_id("order.confirmed", record.id, record.placed_at);
-    NewEvent::at(id, record.placed_at, record.id, 1, &data).map_err(|error| sqlx::Error::Encode(error.into()))
+    NewEvent::at(id, record.placed_at, record.id, 1, &data)
 }
 
-async fn copy_refunds(tx: &mut Tx, refunds: &[&CheckedRefund]) -> Result<Vec<NewEvent>, sqlx::Error> {
+fn event_line(line: &LineRecord<'_>) -> EventLine {
+    EventLine {
+        product_id: line.product_id,
+        quantity: line.quantity,
+        unit_price: line.unit_price,
+    }
+}
+
+impl From<LineRecord<'_>> for LineRow {
+    fn from(line: LineRecord<'_>) -> Self {
+        Self {
+            product_id: line.product_id,
+            sku: line.sku.into_owned(),
+            name: line.name.into_owned(),
+            quantity: line.quantity,
+            unit_price: line.unit_price,
+        }
+    }
+}
+
+impl From<ChargeRecord<'_>> for ChargeRow {
+    fn from(charge: ChargeRecord<'_>) -> Self {
+        Self {
+            kind: charge.kind,
+            name: charge.name.into_owned(),
+            amount: charge.amount,
+        }
+    }
+}
+
+async fn copy_refunds(tx: &mut Tx, refunds: Vec<StagedRefund>) -> Result<Vec<NewEvent>, sqlx::Error> {
     if refunds.is_empty() {
         return Ok(Vec::new());
     }
-    let mut versions = bump_versions(tx, refunds).await?;
-    let mut rows = CopyRows::default();
+    let mut versions = bump_versions(tx, &refunds).await?;
+    let mut rows = BinaryRows::default();
     let mut events = Vec::with_capacity(refunds.len());
-    for refund in refunds {
-        let record = &refund.record;
-        rows.plain(record.id)
-            .plain_opt(record.order_id)
-            .plain_opt(record.customer_id)
-            .time(record.at)
-            .plain(source(record.source))
-            .text_opt(record.reference.as_deref());
-        rows.plain(record.currency)
-            .plain(record.amount)
-            .json(&refund.lines)
-            .json(&refund.charges)
-            .end_row();
+    for mut refund in refunds {
+        rows.append(&refund.row);
         // Several refunds of one order in a chunk take the versions up to the order's last one.
-        let version = record.order_id.and_then(|id| versions.get_mut(&id));
-        let version = version.map_or(1, |next| {
+        if let Some(next) = refund.order_id.and_then(|id| versions.get_mut(&id)) {
             *next += 1;
-            *next
-        });
-        events.push(refunded(refund, version)?);
+            refund.event.version = *next;
+        }
+        events.push(refunded(&refund).map_err(|error| sqlx::Error::Encode(error.into()))?);
     }
-    copy(tx, COPY_REFUNDS, &rows).await?;
+    copy(tx, COPY_REFUNDS, rows).await?;
     Ok(events)
 }
 
 /// Raises the version of each refunded order by the number of its refunds; gives the versions before. The rows stay locked
 /// until the events are written.
-async fn bump_versions(tx: &mut Tx, refunds: &[&CheckedRefund]) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
+async fn bump_versions(tx: &mut Tx, refunds: &[StagedRefund]) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
     let mut counts: HashMap<Uuid, i64> = HashMap::new();
-    for id in refunds.iter().filter_map(|refund| refund.record.order_id) {
+    for id in refunds.iter().filter_map(|refund| refund.order_id) {
         *counts.entry(id).or_default() += 1;
     }
     let (ids, by): (Vec<Uuid>, Vec<i64>) = counts.into_iter().unzip();
@@ -237,24 +304,10 @@ async fn bump_versions(tx: &mut Tx, refunds: &[&CheckedRefund]) -> Result<HashMa
     Ok(before.into_iter().collect())
 }
 
-fn refunded(refund: &CheckedRefund, version: i64) -> Result<NewEvent, sqlx::Error> {
-    let record = &refund.record;
-    let line = |line: &LineRow| EventLine {
-        product_id: line.product_id,
-        quantity: line.quantity,
-        unit_price: line.unit_price,
-    };
-    let data = OrderRefunded {
-        refund_id: record.id,
-        order_id: record.order_id,
-        customer_id: record.customer_id,
-        amount: Money::new(record.amount, record.currency),
-        lines: refund.lines.iter().map(line).collect(),
-        version,
-    };
-    let subject = record.order_id.unwrap_or(record.id);
-    let id = event_id("order.refunded", record.id, record.at);
-    NewEvent::at(id, record.at, subject, version, &data).map_err(|error| sqlx::Error::Encode(error.into()))
+fn refunded(refund: &StagedRefund) -> Result<NewEvent, serde_json::Error> {
+    let subject = refund.order_id.unwrap_or(refund.id);
+    let id = event_id("order.refunded", refund.id, refund.at);
+    NewEvent::at(id, refund.at, subject, refund.event.version, &refund.event)
 }
 
 /// A UUIDv7 whose time is the event's and whose other bits come from what it tells of: the same record gives the same id.

@@ -10,6 +10,8 @@ use crate::model::Status;
 
 /// How long a key is remembered, from its first use.
 pub const KEPT_FOR: Duration = Duration::hours(24);
+/// No claim lasts longer; one that seems to was made before the clock was set back.
+const CLAIM_MAX: Duration = Duration::minutes(1);
 /// Keys removed in one statement.
 const REAP_BATCH: i64 = 1_000;
 
@@ -82,7 +84,8 @@ pub async fn claim(db: &Db, wanted: &Wanted<'_>) -> Result<Option<Claim>, sqlx::
              created_at = CASE WHEN i.created_at <= $7 THEN excluded.created_at ELSE i.created_at END,
              order_id = CASE WHEN i.created_at <= $7 THEN NULL ELSE i.order_id END,
              status = NULL, body = NULL
-         WHERE i.created_at <= $7 OR (i.status IS NULL AND i.fingerprint = excluded.fingerprint AND i.claimed_until <= $6)
+         WHERE i.created_at <= $7 OR (i.status IS NULL AND i.fingerprint = excluded.fingerprint
+                                      AND (i.claimed_until <= $6 OR i.claimed_until > $8))
          RETURNING i.order_id,
              coalesce((SELECT clearings FROM orders_cart_clearing WHERE customer_id = $1), 0)",
     )
@@ -93,6 +96,7 @@ pub async fn claim(db: &Db, wanted: &Wanted<'_>) -> Result<Option<Claim>, sqlx::
     .bind(wanted.until)
     .bind(wanted.now)
     .bind(wanted.now - KEPT_FOR)
+    .bind(wanted.now + CLAIM_MAX)
     .fetch_optional(db)
     .await?;
     crash::reached(crash::CLAIM, Side::After);

@@ -3,6 +3,7 @@
 pub mod bulk;
 pub mod create;
 pub mod customers;
+pub mod due;
 pub mod idempotency;
 pub mod progress;
 pub mod saga;

@@ -2,8 +2,8 @@
 
 use emporium_event_bus::{NewEvent, Outbox};
 use emporium_service_kit::{Clock, Currency, Db, Money, Tx};
+use sqlx::FromRow;
 use sqlx::types::Json;
-use sqlx::{FromRow, Postgres};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -363,21 +363,4 @@ pub async fn let_go(db: &Db, saga: &Saga, now: OffsetDateTime) -> Result<(), sql
     .execute(db)
     .await?;
     Ok(())
-}
-
-/// Makes sagas due that wait for their charge. One that is being worked on right now looks again when it is done.
-pub async fn wake<'e>(
-    executor: impl sqlx::Executor<'e, Database = Postgres>,
-    ids: &[Uuid],
-    now: OffsetDateTime,
-) -> Result<u64, sqlx::Error> {
-    let woken = sqlx::query(
-        "UPDATE orders_saga SET woken = true, due_at = CASE WHEN worker IS NULL THEN $2 ELSE due_at END
-         WHERE order_id = ANY ($1) AND step IN ('charge', 'await')",
-    )
-    .bind(ids)
-    .bind(now)
-    .execute(executor)
-    .await?;
-    Ok(woken.rows_affected())
 }

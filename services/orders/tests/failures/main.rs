@@ -4,6 +4,7 @@
 mod random;
 #[path = "../support/mod.rs"]
 mod support;
+mod turmoil;
 
 use std::time::Instant;
 

@@ -19,6 +19,9 @@ use uuid::Uuid;
 
 pub use tokens::{LATE, SLOW, SLOW_NOTICE};
 
+/// After how long the provider repeats what nobody took.
+pub const REPEAT: Duration = Duration::from_secs(30);
+
 /// The columns of a [`Request`].
 macro_rules! request_columns {
     () => {
@@ -134,16 +137,32 @@ impl Provider {
         Ok(self.answers(requests))
     }
 
+    /// Tells the provider that a key is not wanted any more. A key that it has not seen yet is silent from now on, and
+    /// takes no money; a request that it has goes its way.
+    pub async fn cancel(&self, key: Uuid) -> Result<(), sqlx::Error> {
+        let sql = "INSERT INTO payments_provider_request (saga_id, token, amount, currency, reference, open, created_at)
+                   VALUES ($1, 'cancelled', 0, 'GBP', '', false, $2) ON CONFLICT (saga_id) DO NOTHING";
+        sqlx::query(sql)
+            .bind(key)
+            .bind(self.clock.now())
+            .execute(&self.db)
+            .await?;
+        Ok(())
+    }
+
     /// The customer finishes an open request on the provider's side. The first outcome stands; gives nothing for requests
-    /// that are not of this kind.
+    /// that are not of this kind. The provider tells of it again after a while, as nobody may have listened.
     pub async fn finish(&self, key: Uuid, outcome: Outcome) -> Result<Option<Answer>, sqlx::Error> {
+        let now = self.clock.now();
         let sql = "UPDATE payments_provider_request
-                   SET outcome = $2, settles_at = $3, reason = CASE WHEN $2 = 'declined' THEN 'card-declined' END
+                   SET outcome = $2, settles_at = $3, notify_at = $4,
+                       reason = CASE WHEN $2 = 'declined' THEN 'card-declined' END
                    WHERE saga_id = $1 AND open AND outcome IS NULL";
         sqlx::query(sql)
             .bind(key)
             .bind(outcome)
-            .bind(self.clock.now())
+            .bind(now)
+            .bind(now + REPEAT)
             .execute(&self.db)
             .await?;
         let sql = concat!(
@@ -152,7 +171,7 @@ impl Provider {
             " FROM payments_provider_request WHERE saga_id = $1 AND open"
         );
         let request: Option<Request> = sqlx::query_as(sql).bind(key).fetch_optional(&self.db).await?;
-        Ok(request.and_then(|request| request.answer(self.clock.now())))
+        Ok(request.and_then(|request| request.answer(now)))
     }
 
     /// Up to `limit` outcomes that the provider tells of now.
@@ -179,11 +198,11 @@ impl Provider {
         Ok(())
     }
 
-    /// A notice could not be taken; the provider repeats it after `pause`.
-    pub async fn repeat(&self, key: Uuid, pause: Duration) -> Result<(), sqlx::Error> {
+    /// A notice could not be taken; the provider repeats it after a while.
+    pub async fn repeat(&self, key: Uuid) -> Result<(), sqlx::Error> {
         sqlx::query("UPDATE payments_provider_request SET notify_at = $2 WHERE saga_id = $1")
             .bind(key)
-            .bind(self.clock.now() + pause)
+            .bind(self.clock.now() + REPEAT)
             .execute(&self.db)
             .await?;
         Ok(())

@@ -1,25 +1,19 @@
 //! Bulk loads of payments.
-#![allow(clippy::trivially_copy_pass_by_ref)] // garde hands values and context to rules by reference
 
 use axum::Json;
 use axum::extract::State;
-use emporium_service_kit::bulk::{BulkSummary, Records};
+use emporium_service_kit::bulk::{self, BulkLoad, BulkSummary, Stored, check_rules, micros, moment};
 use emporium_service_kit::validate::filled_line;
 use emporium_service_kit::{Money, Problem};
 use garde::Validate;
 use serde::Deserialize;
-use time::{OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::charges::{chargeable, refundable};
 use crate::payments::Payments;
-use crate::store::{StagedCharge, StagedRefund};
-
-/// Records a transaction.
-const CHUNK_RECORDS: usize = 2_000;
-/// After the last second that a record may name: `2100-01-01T00:00:00Z`.
-const TIME_END_S: i64 = 4_102_444_800;
+use crate::store::{Staged, StagedCharge, StagedRefund};
 
 /// A record of `POST /bulk/payments`. Identity is the saga of a charge and the id of a refund; what is there already stays
 /// as it is.
@@ -73,71 +67,56 @@ pub async fn bulk_payments(
     State(payments): State<Payments>,
     body: axum::body::Body,
 ) -> Result<Json<BulkSummary>, Problem> {
-    let mut records = Records::<BulkPayment>::new(body);
-    let mut summary = BulkSummary::default();
-    loop {
-        let chunk = records.chunk(CHUNK_RECORDS, &mut summary).await?;
-        if chunk.is_empty() {
-            return Ok(Json(summary));
-        }
-        let (charges, refunds) = sorted(chunk, &mut summary);
-        payments.store.load(charges, refunds, &mut summary).await?;
+    bulk::load(&payments, body).await.map(Json)
+}
+
+impl BulkLoad for Payments {
+    type Checked = Staged;
+
+    fn read(&self, line: &[u8]) -> Result<Staged, String> {
+        let record: BulkPayment = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        check_rules(&record)?;
+        Ok(staged(record))
+    }
+
+    async fn store(&self, chunk: Vec<(u64, Staged)>) -> Result<Stored, Problem> {
+        let records = chunk.into_iter().map(|(_, record)| record).collect();
+        let loaded = self.store.load(records).await?;
+        Ok(Stored {
+            loaded,
+            rejected: Vec::new(),
+        })
     }
 }
 
-/// The acceptable records of a chunk, charges and refunds apart: a refund finds its charge whichever came first.
-fn sorted(
-    chunk: Vec<(u64, BulkPayment)>,
-    summary: &mut BulkSummary,
-) -> (Vec<StagedCharge>, Vec<StagedRefund>) {
-    let (mut charges, mut refunds) = (Vec::with_capacity(chunk.len()), Vec::new());
-    for (line, record) in chunk {
-        if let Err(report) = record.validate() {
-            summary.reject(line, report.to_string().trim().replace('\n', "; "));
-            continue;
-        }
-        match record {
-            BulkPayment::Charge {
-                saga_id,
-                order_id,
-                customer_id,
-                amount,
-                at,
-            } => charges.push(StagedCharge {
-                saga_id,
-                order_id,
-                customer_id,
-                amount,
-                at: micros(at),
-            }),
-            BulkPayment::Refund {
-                refund_id,
-                order_id,
-                amount,
-                at,
-                reason,
-            } => refunds.push(StagedRefund {
-                refund_id,
-                order_id,
-                amount,
-                at: micros(at),
-                reason: reason.trim().to_owned(),
-            }),
-        }
+/// The record in its normal form.
+fn staged(record: BulkPayment) -> Staged {
+    match record {
+        BulkPayment::Charge {
+            saga_id,
+            order_id,
+            customer_id,
+            amount,
+            at,
+        } => Staged::Charge(StagedCharge {
+            saga_id,
+            order_id,
+            customer_id,
+            amount,
+            at: micros(at),
+        }),
+        BulkPayment::Refund {
+            refund_id,
+            order_id,
+            amount,
+            at,
+            reason,
+        } => Staged::Refund(StagedRefund {
+            refund_id,
+            order_id,
+            amount,
+            at: micros(at),
+            reason: reason.trim().to_owned(),
+        }),
     }
-    (charges, refunds)
-}
-
-fn moment(at: &OffsetDateTime, _: &()) -> garde::Result {
-    if (0..TIME_END_S).contains(&at.unix_timestamp()) {
-        return Ok(());
-    }
-    Err(garde::Error::new("must be a time from 1970 to 2099"))
-}
-
-/// In UTC and whole microseconds, which is what the database keeps.
-fn micros(at: OffsetDateTime) -> OffsetDateTime {
-    let at = at.to_offset(UtcOffset::UTC);
-    at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000)
-        .unwrap_or(at)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use emporium_service_kit::bulk::{BulkSummary, CopyRows};
+use emporium_service_kit::bulk::CopyRows;
 use emporium_service_kit::{Money, Tx};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -15,6 +15,14 @@ use crate::model::Charge;
 
 /// Bulk loads take turns, so that two of the same file do not get into each other's way.
 const TURN: i64 = 0x7061_796d_656e_7473;
+
+/// A checked record.
+pub enum Staged {
+    /// A charge that succeeded.
+    Charge(StagedCharge),
+    /// Money that was given back.
+    Refund(StagedRefund),
+}
 
 /// A checked record of a charge that succeeded.
 pub struct StagedCharge {
@@ -43,14 +51,16 @@ struct Matched {
 }
 
 impl Store {
-    /// Loads a chunk: all that is new, in one transaction.
-    pub async fn load(
-        &self,
-        charges: Vec<StagedCharge>,
-        refunds: Vec<StagedRefund>,
-        summary: &mut BulkSummary,
-    ) -> Result<(), Error> {
-        let received = charges.len() + refunds.len();
+    /// Loads a chunk: all that is new, in one transaction; gives how many. Charges come first, so a refund finds its charge
+    /// whichever was first in the chunk.
+    pub async fn load(&self, records: Vec<Staged>) -> Result<u64, Error> {
+        let (mut charges, mut refunds) = (Vec::with_capacity(records.len()), Vec::new());
+        for record in records {
+            match record {
+                Staged::Charge(charge) => charges.push(charge),
+                Staged::Refund(refund) => refunds.push(refund),
+            }
+        }
         let mut tx = self.db.begin().await?;
         // A chunk is bounded, but on a busy machine it may well take longer than a request's statement.
         sqlx::query("SET LOCAL statement_timeout = 0")
@@ -72,9 +82,7 @@ impl Store {
         }
         tx.commit().await?;
         self.outbox.wake();
-        summary.loaded += loaded as u64;
-        summary.unchanged += (received - loaded) as u64;
-        Ok(())
+        Ok(loaded as u64)
     }
 
     /// Finds each refund's charge and takes it off there. What no charge is known for, or what is more than is left of it,

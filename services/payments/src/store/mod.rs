@@ -17,7 +17,7 @@ use crate::model::{Charge, ChargeState, Refund};
 use crate::provider::{Answer, Outcome};
 use ledger::Posting;
 
-pub use bulk::{StagedCharge, StagedRefund};
+pub use bulk::{Staged, StagedCharge, StagedRefund};
 
 /// The service's data.
 #[derive(Clone)]

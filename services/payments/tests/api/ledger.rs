@@ -22,7 +22,8 @@ async fn entries_are_append_only_and_sum_to_zero() {
         "TRUNCATE payments_ledger_entry",
         "UPDATE payments_ledger_transaction SET at = now()",
         "DELETE FROM payments_ledger_transaction",
-        "TRUNCATE payments_ledger_transaction CASCADE",
+        "TRUNCATE payments_ledger_transaction",
+        "DELETE FROM payments_ledger_account",
     ] {
         refused(&shop, sql, "append-only").await;
     }
@@ -42,6 +43,14 @@ async fn entries_are_append_only_and_sum_to_zero() {
         "sum to zero",
     )
     .await;
+    for sql in [
+        "INSERT INTO payments_ledger_entry (transaction_id, account, amount, currency)
+         SELECT id, 'sales', sign, 'GBP' FROM gen_random_uuid() AS id, unnest(ARRAY[1, -1]) AS sign",
+        "INSERT INTO payments_ledger_entry (transaction_id, account, amount, currency)
+         SELECT id, 'elsewhere', sign, 'GBP' FROM payments_ledger_transaction, unnest(ARRAY[1, -1]) AS sign",
+    ] {
+        refused(&shop, sql, "no transaction or no account").await;
+    }
     refused(
         &shop,
         "INSERT INTO payments_ledger_transaction SELECT gen_random_uuid(), kind, reference, at FROM payments_ledger_transaction",

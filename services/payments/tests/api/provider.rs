@@ -271,3 +271,118 @@ async fn a_crash_between_the_provider_and_the_books_is_made_good() {
         "succeeded"
     );
 }
+
+/// A statement of this process that PostgreSQL makes wait for a lock.
+async fn somebody_waits(shop: &Shop, statement: &str) -> bool {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%')",
+    )
+    .bind(statement)
+    .fetch_one(&shop.payments.db())
+    .await
+    .unwrap()
+}
+
+async fn outcome_at_the_provider(shop: &Shop, saga: Uuid) -> Option<String> {
+    sqlx::query_scalar("SELECT outcome FROM payments_provider_request WHERE saga_id = $1")
+        .bind(saga)
+        .fetch_optional(&shop.payments.db())
+        .await
+        .unwrap()
+        .flatten()
+}
+
+/// Nobody can write to the charge until this is dropped.
+async fn hold_charge(shop: &Shop, saga: Uuid) -> emporium_service_kit::Tx {
+    let mut tx = shop.payments.db().begin().await.unwrap();
+    sqlx::query("SELECT FROM payments_charge WHERE saga_id = $1 FOR UPDATE")
+        .bind(saga)
+        .execute(&mut tx)
+        .await
+        .unwrap();
+    tx
+}
+
+/// The request for the charge is held up on its way to the provider; the saga gives the charge up; then the request goes
+/// on, the provider takes the money, and whoever asked for it dies before it hears of it.
+#[tokio::test]
+async fn a_charge_given_up_on_its_way_to_the_provider_keeps_no_money() {
+    let shop = Shop::start().await;
+    let payments = restarted(&shop).await;
+    let saga = Uuid::now_v7();
+    let mut provider_away = shop.payments.db().begin().await.unwrap();
+    sqlx::query("LOCK TABLE payments_provider_request IN SHARE ROW EXCLUSIVE MODE")
+        .execute(&mut provider_away)
+        .await
+        .unwrap();
+    let new = emporium_payments::NewCharge {
+        saga_id: saga,
+        order_id: saga,
+        customer_id: None,
+        amount: emporium_service_kit::Money::new(100, emporium_service_kit::Currency::GBP),
+    };
+    let asking = tokio::spawn({
+        let payments = payments.clone();
+        async move { payments.charge(new, "tok_ok").await }
+    });
+    eventually("the request is on its way", 5, async || {
+        somebody_waits(&shop, "INSERT INTO payments_provider_request")
+            .await
+            .then_some(())
+    })
+    .await;
+    let mut voiding = tokio::spawn(async move { payments.void(saga).await });
+    // Either it has looked already, or it waits behind the request.
+    let _ = tokio::time::timeout(std::time::Duration::from_millis(300), &mut voiding).await;
+    let deaf = hold_charge(&shop, saga).await;
+    provider_away.rollback().await.unwrap();
+    eventually("the provider has taken the money, or never will", 5, async || {
+        (outcome_at_the_provider(&shop, saga).await.is_some()
+            || somebody_waits(&shop, "payments_charge").await)
+            .then_some(())
+    })
+    .await;
+    asking.abort();
+    let _ = asking.await;
+    deaf.rollback().await.unwrap();
+    if !voiding.is_finished() {
+        voiding.await.unwrap().unwrap();
+    }
+    let charge = shop.get(saga).await.expect(200);
+    let taken = outcome_at_the_provider(&shop, saga).await.is_some();
+    assert_eq!(charge["refunded"], gbp(if taken { 100 } else { 0 }), "{charge}");
+    shop.put(saga, "tok_ok", 100)
+        .await
+        .expect_problem(409, "charge-voided");
+}
+
+/// The process dies between the provider's callback and the books, and the callback is not repeated by who made it.
+#[tokio::test]
+async fn a_callback_that_was_cut_short_is_told_again() {
+    let clock = standing_clock();
+    let shop = Shop::start_with(clock.clone(), QUIET).await;
+    let payments = restarted(&shop).await;
+    let saga = Uuid::now_v7();
+    shop.put(saga, "tok_later", 100).await.expect(200);
+    let deaf = hold_charge(&shop, saga).await;
+    let calling = tokio::spawn({
+        let payments = payments.clone();
+        async move {
+            payments
+                .called_back(saga, emporium_payments::Outcome::Succeeded)
+                .await
+        }
+    });
+    eventually("the provider knows the outcome", 5, async || {
+        outcome_at_the_provider(&shop, saga).await
+    })
+    .await;
+    calling.abort();
+    let _ = calling.await;
+    deaf.rollback().await.unwrap();
+    clock.advance(Duration::try_from(emporium_payments::REPEAT).unwrap());
+    assert_eq!(payments.notices_step().await.unwrap(), 1);
+    assert_eq!(shop.get(saga).await.expect(200)["state"], "succeeded");
+    assert_eq!(shop.books().await, [100, -100, 0, 0]);
+}

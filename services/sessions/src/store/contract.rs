@@ -7,14 +7,18 @@ use futures::future::join_all;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{Admission, Attempt, Begun, Marker, PENDING_MAX, SessionStore};
+use super::{Admission, Attempt, Begun, Marker, PENDING_MAX, SessionStore, Standing};
 use crate::config::{Sliding, Throttle};
 use crate::model::{Role, Session};
 use crate::token::{self, Hash};
 
+mod blocking;
 mod model_based;
 mod throttling;
 
+use blocking::{
+    blocks_and_logins_race, blocks_mark_and_unmark, old_news_changes_nothing, sliding_takes_no_mark_off,
+};
 use throttling::{failures_are_limited, guesses_at_once_are_limited, outcomes_that_never_come_lapse};
 
 type Store = Arc<dyn SessionStore>;
@@ -29,6 +33,8 @@ const THROTTLE: Throttle = Throttle {
     window: Duration::minutes(5),
 };
 
+const PER_USER_MAX: u32 = 5;
+
 /// A store's own expiry goes by the real time, so tests begin at the present and only look ahead.
 fn start() -> OffsetDateTime {
     Clock::System.now()
@@ -42,6 +48,7 @@ fn session(user_id: Uuid, now: OffsetDateTime) -> Session {
         began_at: now,
         expires_at: now + SLIDING.ttl,
         ends_at: now + LIFETIME,
+        blocked: false,
     }
 }
 
@@ -61,7 +68,10 @@ async fn marker(store: &Store, now: OffsetDateTime) -> Marker {
 async fn begun(store: &Store, user_id: Uuid, now: OffsetDateTime) -> Session {
     let session = session(user_id, now);
     let marker = marker(store, now).await;
-    assert_eq!(store.begin(&session, marker).await.unwrap(), Begun::Yes);
+    assert_eq!(
+        store.begin(&session, marker, PER_USER_MAX).await.unwrap(),
+        Begun::Yes
+    );
     session
 }
 
@@ -78,7 +88,10 @@ async fn sessions_begin_and_end(store: Store) {
     };
     assert_eq!(look_up(&store, &admin, now).await, None);
     let marker = marker(&store, now).await;
-    assert_eq!(store.begin(&admin, marker).await.unwrap(), Begun::Yes);
+    assert_eq!(
+        store.begin(&admin, marker, PER_USER_MAX).await.unwrap(),
+        Begun::Yes
+    );
     let other = begun(&store, user, now).await;
     assert_eq!(look_up(&store, &admin, now).await, Some(admin.clone()));
     store.end(admin.token).await.unwrap();
@@ -154,6 +167,48 @@ async fn all_of_a_user_end_at_once(store: Store) {
     );
 }
 
+/// At one login too many, the user's session that began first ends; expired ones do not count, nor do others'.
+async fn sessions_of_a_user_are_bounded(store: Store) {
+    let (user, now) = (Uuid::new_v4(), start());
+    let other = begun(&store, Uuid::new_v4(), now).await;
+    let expired = begun(&store, user, now).await;
+    let later = expired.expires_at;
+    let mut live = Vec::new();
+    for n in 0..5 {
+        live.push(begun(&store, user, later + Duration::seconds(n)).await);
+    }
+    let then = later + Duration::minutes(2);
+    // Its use moves the row, and saves it not: what counts is the login.
+    assert!(look_up(&store, &live[0], then).await.is_some());
+    assert!(look_up(&store, &live[4], then).await.is_some());
+    let newest = begun(&store, user, then).await;
+    assert_eq!(look_up(&store, &live[0], then).await, None, "the first to begin");
+    for session in live[1..].iter().chain([&newest]) {
+        assert!(look_up(&store, session, then).await.is_some());
+    }
+    assert!(look_up(&store, &other, now).await.is_some());
+
+    let marker = marker(&store, then).await;
+    let many: Vec<Session> = (0..20)
+        .map(|n| session(user, then + Duration::seconds(n)))
+        .collect();
+    let uses = join_all(
+        live.iter()
+            .map(|session| store.look_up(session.token, then + Duration::hours(1), SLIDING)),
+    );
+    let logins = join_all(
+        many.iter()
+            .map(|session| store.begin(session, marker, PER_USER_MAX)),
+    );
+    let (logins, _) = futures::join!(logins, uses);
+    assert!(logins.into_iter().all(|begun| begun.unwrap() == Begun::Yes));
+    let mut left = 0;
+    for session in live.iter().chain([&newest]).chain(&many) {
+        left += u32::from(look_up(&store, session, then).await.is_some());
+    }
+    assert_eq!(left, PER_USER_MAX, "also when they come at once");
+}
+
 /// What was verified before a revocation begins no session after it.
 async fn revocations_outrun_older_logins(store: Store) {
     let (user, other, now) = (Uuid::new_v4(), Uuid::new_v4(), start());
@@ -162,13 +217,25 @@ async fn revocations_outrun_older_logins(store: Store) {
     let after = marker(&store, now).await;
     assert!(after > before);
     let late = session(user, now);
-    assert_eq!(store.begin(&late, before).await.unwrap(), Begun::RevokedMeanwhile);
+    assert_eq!(
+        store.begin(&late, before, PER_USER_MAX).await.unwrap(),
+        Begun::RevokedMeanwhile
+    );
     assert_eq!(look_up(&store, &late, now).await, None);
     assert_eq!(
-        store.begin(&session(other, now), before).await.unwrap(),
+        store
+            .begin(&session(other, now), before, PER_USER_MAX)
+            .await
+            .unwrap(),
         Begun::Yes
     );
-    assert_eq!(store.begin(&session(user, now), after).await.unwrap(), Begun::Yes);
+    assert_eq!(
+        store
+            .begin(&session(user, now), after, PER_USER_MAX)
+            .await
+            .unwrap(),
+        Begun::Yes
+    );
 }
 
 /// The same, at the same moment: whoever comes first, no session of the user is left.
@@ -182,7 +249,11 @@ async fn revocations_and_logins_race(store: Store) {
         }
         let marker = marker(&store, now).await;
         let sessions = [session(user, now), session(user, now), session(user, now)];
-        let logins = join_all(sessions.iter().map(|session| store.begin(session, marker)));
+        let logins = join_all(
+            sessions
+                .iter()
+                .map(|session| store.begin(session, marker, PER_USER_MAX)),
+        );
         let (logins, revoked) = futures::join!(logins, store.end_all(std::slice::from_ref(&user)));
         revoked.unwrap();
         for (login, session) in logins.into_iter().zip(&sessions) {
@@ -238,7 +309,8 @@ macro_rules! contract {
     ($adapter:ident, $open:expr) => {
         contract!($adapter, $open =>
             sessions_begin_and_end, the_expiry_slides_to_an_end, expired_sessions_do_not_exist,
-            all_of_a_user_end_at_once, revocations_outrun_older_logins, revocations_and_logins_race,
+            all_of_a_user_end_at_once, sessions_of_a_user_are_bounded, revocations_outrun_older_logins, revocations_and_logins_race,
+            blocks_mark_and_unmark, old_news_changes_nothing, blocks_and_logins_race, sliding_takes_no_mark_off,
             sliding_revives_nothing, reaping_is_bounded, failures_are_limited, guesses_at_once_are_limited,
             outcomes_that_never_come_lapse, behaves_like_the_model);
     };

@@ -4,9 +4,11 @@
 //!
 //! 1. Write `store/<name>.rs` with a type that implements [`SessionStore`]. The verbs are what the service does, so an
 //!    adapter is free in its layout: on Redis a session would be a hash under its token's hash with a native time to live, a
-//!    user's sessions a set, attempts a sorted set an address, the marker a counter, and `admit`, `settle`, `begin` and
-//!    `end_all` one Lua script each.
-//! 2. Let [`open`] make it for its URL scheme.
+//!    user's sessions a sorted set by the login's time, an account (number of its last revocation, version) a hash, attempts
+//!    a sorted set an address, the marker a counter, and `admit`, `settle`, `begin`, `end_all` and `set_blocked` (a user) one
+//!    Lua script each. Its errors become [`StoreError`]s, whose causes may be of any
+//!    client.
+//! 2. Let [`open`] make it for its URL scheme: one more arm; [`StoreSetting`] has the URL and the errors for it.
 //! 3. Add one line to the end of `store/contract.rs`: the whole suite, model-based test included, then runs against it.
 //!
 //! What every adapter has to keep, and the suite checks:
@@ -21,8 +23,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use emporium_service_kit::config::database_options;
-use emporium_service_kit::{Db, Environment, StartError, StoreError};
+use emporium_service_kit::store::POSTGRES;
+use emporium_service_kit::{Environment, StartError, StoreError, StoreSetting};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -35,13 +37,11 @@ mod contract;
 mod postgres;
 
 const SETTING: &str = "EMPORIUM_SESSIONS_STORE";
-/// Most connections to a store that is not the service's own database.
-const CONNECTIONS_MAX: u32 = 8;
 /// How long an attempt counts whose outcome never came, because its process or its caller went away. Longer than a
 /// request may take.
 pub const PENDING_MAX: Duration = Duration::seconds(45);
 
-/// How many revocations there were at some moment; grows.
+/// How many revocations (blocks, and log-outs everywhere) there were at some moment; grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Marker(pub i64);
 
@@ -73,8 +73,19 @@ pub enum Admission {
 pub enum Begun {
     /// It has.
     Yes,
-    /// It has not: the user's sessions were revoked since the marker was taken.
+    /// It has not: the user was blocked, or logged out everywhere, since the marker was taken.
     RevokedMeanwhile,
+}
+
+/// Whether a user is blocked, as an event told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Who.
+    pub user_id: Uuid,
+    /// The user's version that the event tells of; positive.
+    pub version: i64,
+    /// True when blocked.
+    pub blocked: bool,
 }
 
 /// A store of sessions; the module's documentation says what an adapter has to keep.
@@ -99,10 +110,13 @@ pub trait SessionStore: Send + Sync {
         throttle: &Throttle,
     ) -> Result<(), StoreError>;
 
-    /// Begins a session, unless the user's sessions were revoked after `marker` was taken.
-    async fn begin(&self, session: &Session, marker: Marker) -> Result<Begun, StoreError>;
+    /// Begins a session, which is not marked, unless the user was blocked or logged out everywhere after `marker` was taken.
+    /// At most `per_user_max` sessions
+    /// of the user are left that have not expired: those that began first end.
+    async fn begin(&self, session: &Session, marker: Marker, per_user_max: u32) -> Result<Begun, StoreError>;
 
-    /// The session with that token, its expiry moved if that is due; `None` when there is none or it has expired.
+    /// The session with that token, marked or not, its expiry moved if that is due; `None` when there is none or it has
+    /// expired.
     async fn look_up(
         &self,
         token: Hash,
@@ -116,6 +130,13 @@ pub trait SessionStore: Send + Sync {
     /// Ends all sessions of these users, those that begin with an older marker included; gives how many there were.
     async fn end_all(&self, user_ids: &[Uuid]) -> Result<u64, StoreError>;
 
+    /// Marks all sessions of these users as blocked, or takes the mark off; gives how many it changed. Of each user only the
+    /// newest version counts, and only when it is newer than every one that came before: what comes late or again changes
+    /// nothing. A block that counts is a revocation too: no session of the user begins with an older marker. Users without
+    /// sessions are noted as well, since their logins may be under way. Atomic a user; several users may become so one after
+    /// the other.
+    async fn set_blocked(&self, standings: &[Standing]) -> Result<u64, StoreError>;
+
     /// Removes expired sessions and attempts, at most `max` of each, and gives how many. It may leave the youngest of them
     /// for another hour. A store that forgets by itself has nothing to do here.
     async fn reap(&self, now: OffsetDateTime, max: u32) -> Result<u64, StoreError>;
@@ -126,32 +147,13 @@ pub trait SessionStore: Send + Sync {
 
 /// Opens the store that `url` names, or the service's own database when there is none. The scheme picks the adapter.
 pub async fn open(url: Option<&str>, environment: &Environment) -> Result<Arc<dyn SessionStore>, StartError> {
-    let refused = |problem: String| StartError::BadSetting {
-        setting: SETTING.to_owned(),
-        problem,
-    };
-    let Some(url) = url else {
-        return postgres_store(environment.db()?, environment).await;
-    };
-    match url.split_once("://").map_or("", |(scheme, _)| scheme) {
-        "postgres" | "postgresql" => {
-            let options =
-                database_options(url).map_err(|_| refused("this is no PostgreSQL URL".to_owned()))?;
-            let db = Db::connect(options, CONNECTIONS_MAX, environment.metrics.clone());
-            postgres_store(db, environment).await
+    let setting = StoreSetting::new(SETTING, url);
+    match setting.scheme().as_str() {
+        POSTGRES => {
+            let opened = postgres::PostgresSessions::open(setting.postgres(environment)?).await;
+            let store = opened.map_err(|error| setting.not_migrated(environment, error))?;
+            Ok(Arc::new(store))
         }
-        scheme => Err(refused(format!(
-            "there is no session store for the scheme {scheme:?}; use postgres://, or unset it for the service's own database"
-        ))),
+        _ => Err(setting.unknown_scheme(&[POSTGRES])),
     }
-}
-
-async fn postgres_store(db: Db, environment: &Environment) -> Result<Arc<dyn SessionStore>, StartError> {
-    let store = postgres::PostgresSessions::open(db)
-        .await
-        .map_err(|source| StartError::Migrate {
-            service: environment.service,
-            source,
-        })?;
-    Ok(Arc::new(store))
 }

@@ -8,7 +8,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Admission, Attempt, Begun, Marker, PENDING_MAX, SessionStore};
+use super::{Admission, Attempt, Begun, Marker, PENDING_MAX, SessionStore, Standing};
 use crate::config::{Sliding, Throttle};
 use crate::model::{Role, Session, slid};
 use crate::token::Hash;
@@ -27,6 +27,7 @@ struct Row {
     began_at: OffsetDateTime,
     expires_at: OffsetDateTime,
     ends_at: OffsetDateTime,
+    blocked: bool,
 }
 
 /// The row's lock makes check and note one step. `$3`: failures count from here; `$4`: pending attempts count from here.
@@ -52,16 +53,23 @@ const SETTLE: &str = "
     WHERE email_hash = $1";
 
 /// Logins and revocations of one user queue on the account's row, which is read in its newest version under its lock. A
-/// login that comes first has committed its session before the revocation deletes; one that comes second sees the
+/// login that comes first has committed its session before the revocation deletes or marks; one that comes second sees the
 /// revocation's number.
+const LOCK_ACCOUNT: &str = "
+    INSERT INTO sessions_account AS a (user_id) VALUES ($1)
+    ON CONFLICT (user_id) DO UPDATE SET revocation = a.revocation
+    RETURNING revocation";
+
+/// A statement of its own, whose snapshot is taken with the account's lock held, so that it sees every session of the user.
+/// `$7`: how many of them may stay. They are named by their key, since a use meanwhile moves a row (`ctid`).
 const BEGIN: &str = "
-    WITH account AS (
-        INSERT INTO sessions_account AS a (user_id) VALUES ($2)
-        ON CONFLICT (user_id) DO UPDATE SET revocation = a.revocation
-        RETURNING revocation
+    WITH surplus AS (
+        DELETE FROM sessions_session WHERE token_hash = ANY (ARRAY(
+            SELECT token_hash FROM sessions_session WHERE user_id = $2 AND expires_at > $4
+            ORDER BY began_at DESC OFFSET $7))
     )
     INSERT INTO sessions_session (token_hash, user_id, role, began_at, expires_at, ends_at)
-    SELECT $1, $2, $3, $4, $5, $6 FROM account WHERE revocation <= $7";
+    VALUES ($1, $2, $3, $4, $5, $6)";
 
 /// In the order of ids, so that two of them cannot wait for each other.
 const NUMBER_REVOCATIONS: &str = "
@@ -69,6 +77,26 @@ const NUMBER_REVOCATIONS: &str = "
     SELECT user_id, nextval('sessions_revocation')
     FROM (SELECT DISTINCT unnest($1::uuid[]) AS user_id ORDER BY user_id) AS users
     ON CONFLICT (user_id) DO UPDATE SET revocation = greatest(a.revocation, excluded.revocation)";
+
+/// Notes what is newer than what was noted, and gives whom that changes; a block takes a number too. The newest of each user,
+/// in the order of ids, as above.
+const NOTE_STANDINGS: &str = "
+    INSERT INTO sessions_account AS a (user_id, revocation, version, blocked)
+    SELECT user_id, CASE WHEN blocked THEN nextval('sessions_revocation') ELSE 0 END, version, blocked
+    FROM (SELECT DISTINCT ON (user_id) user_id, version, blocked
+        FROM unnest($1::uuid[], $2::bigint[], $3::boolean[]) AS told (user_id, version, blocked)
+        ORDER BY user_id, version DESC) AS newest
+    ON CONFLICT (user_id) DO UPDATE SET revocation = greatest(a.revocation, excluded.revocation),
+        version = excluded.version, blocked = excluded.blocked
+    WHERE a.version < excluded.version
+    RETURNING user_id, blocked";
+
+/// A statement of its own, whose snapshot is taken with the accounts' locks held. Sessions that are marked as they should be
+/// are not written.
+const MARK_SESSIONS: &str = "
+    UPDATE sessions_session AS s SET blocked = told.blocked
+    FROM unnest($1::uuid[], $2::boolean[]) AS told (user_id, blocked)
+    WHERE s.user_id = told.user_id AND s.blocked <> told.blocked";
 
 /// Whole hours that have passed, so that the index gives only rows to remove. The rows are locked and therefore stay where
 /// they are, so their addresses (`ctid`) name them safely, and the deletion needs no join whose plan could become a scan.
@@ -158,21 +186,27 @@ impl SessionStore for PostgresSessions {
         Ok(())
     }
 
-    async fn begin(&self, session: &Session, marker: Marker) -> Result<Begun, StoreError> {
-        let done = sqlx::query(BEGIN)
+    async fn begin(&self, session: &Session, marker: Marker, per_user_max: u32) -> Result<Begun, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let revocation: i64 = sqlx::query_scalar(LOCK_ACCOUNT)
+            .bind(session.user_id)
+            .fetch_one(&mut tx)
+            .await?;
+        if revocation > marker.0 {
+            return Ok(Begun::RevokedMeanwhile);
+        }
+        sqlx::query(BEGIN)
             .bind(session.token.0)
             .bind(session.user_id)
             .bind(session.role)
             .bind(session.began_at)
             .bind(session.expires_at)
             .bind(session.ends_at)
-            .bind(marker.0)
-            .execute(&self.db)
+            .bind(i64::from(per_user_max.saturating_sub(1)))
+            .execute(&mut tx)
             .await?;
-        Ok(match done.rows_affected() {
-            0 => Begun::RevokedMeanwhile,
-            _ => Begun::Yes,
-        })
+        tx.commit().await?;
+        Ok(Begun::Yes)
     }
 
     async fn look_up(
@@ -182,7 +216,7 @@ impl SessionStore for PostgresSessions {
         sliding: Sliding,
     ) -> Result<Option<Session>, StoreError> {
         let found: Option<Row> = sqlx::query_as(
-            "SELECT user_id, role, began_at, expires_at, ends_at FROM sessions_session
+            "SELECT user_id, role, began_at, expires_at, ends_at, blocked FROM sessions_session
              WHERE token_hash = $1 AND expires_at > $2",
         )
         .bind(token.0)
@@ -192,18 +226,19 @@ impl SessionStore for PostgresSessions {
         let Some(row) = found else { return Ok(None) };
         let mut session = row.session(token);
         if let Some(target) = slid(session.expires_at, session.ends_at, now, sliding) {
-            // No row when it was ended since the reading above: then there is no session any more.
-            let moved: Option<OffsetDateTime> = sqlx::query_scalar(
+            // No row when it was ended since the reading above: then there is no session any more. It may also have been
+            // marked since.
+            let moved: Option<(OffsetDateTime, bool)> = sqlx::query_as(
                 "UPDATE sessions_session SET expires_at = greatest(expires_at, $3)
-                 WHERE token_hash = $1 AND expires_at > $2 RETURNING expires_at",
+                 WHERE token_hash = $1 AND expires_at > $2 RETURNING expires_at, blocked",
             )
             .bind(token.0)
             .bind(now)
             .bind(target)
             .fetch_optional(&self.db)
             .await?;
-            let Some(expires_at) = moved else { return Ok(None) };
-            session.expires_at = expires_at;
+            let Some(moved) = moved else { return Ok(None) };
+            (session.expires_at, session.blocked) = moved;
         }
         Ok(Some(session))
     }
@@ -229,6 +264,27 @@ impl SessionStore for PostgresSessions {
             .await?;
         tx.commit().await?;
         Ok(done.rows_affected())
+    }
+
+    async fn set_blocked(&self, standings: &[Standing]) -> Result<u64, StoreError> {
+        let users: Vec<Uuid> = standings.iter().map(|told| told.user_id).collect();
+        let versions: Vec<i64> = standings.iter().map(|told| told.version).collect();
+        let blocked: Vec<bool> = standings.iter().map(|told| told.blocked).collect();
+        let mut tx = self.db.begin().await?;
+        let changed: Vec<(Uuid, bool)> = sqlx::query_as(NOTE_STANDINGS)
+            .bind(users)
+            .bind(versions)
+            .bind(blocked)
+            .fetch_all(&mut tx)
+            .await?;
+        let (users, blocked): (Vec<Uuid>, Vec<bool>) = changed.into_iter().unzip();
+        let marked = sqlx::query(MARK_SESSIONS)
+            .bind(users)
+            .bind(blocked)
+            .execute(&mut tx)
+            .await?;
+        tx.commit().await?;
+        Ok(marked.rows_affected())
     }
 
     async fn reap(&self, now: OffsetDateTime, max: u32) -> Result<u64, StoreError> {
@@ -258,6 +314,7 @@ impl Row {
             began_at: self.began_at,
             expires_at: self.expires_at,
             ends_at: self.ends_at,
+            blocked: self.blocked,
         }
     }
 }

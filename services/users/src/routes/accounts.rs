@@ -177,7 +177,8 @@ pub async fn patch_user(
 
 /// Blocks or unblocks an account.
 #[utoipa::path(patch, path = "/users/{id}/status", params(("id" = Uuid, Path)), request_body = StatusPatch,
-    responses((status = 200, body = User), (status = 404, description = "`not-found`")))]
+    responses((status = 200, body = User), (status = 404, description = "`not-found`"),
+    (status = 409, description = "`last-administrator`: nobody else could unblock it")))]
 pub async fn patch_status(
     State(app): State<App>,
     Path(id): Path<Uuid>,

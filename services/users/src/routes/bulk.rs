@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use axum::Json;
 use axum::extract::State;
 use emporium_service_kit::Problem;
-use emporium_service_kit::bulk::{BulkSummary, Records};
+use emporium_service_kit::bulk::{self, BulkLoad, BulkSummary, Stored, check_rules, micros, moment};
 use emporium_service_kit::validate::{filled_line, line};
 use garde::Validate;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use time::{OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -21,11 +21,6 @@ use crate::input;
 use crate::model::{Origin, Place};
 use crate::preferences;
 use crate::store::{ADDRESSES_MAX, StagedAddress, StagedUser};
-
-/// Records a transaction.
-const CHUNK_RECORDS: usize = 2_000;
-/// After the last second that a record may name: `2100-01-01T00:00:00Z`.
-const TIME_END_S: i64 = 4_102_444_800;
 
 /// A record of `POST /bulk/users`.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -101,36 +96,37 @@ pub async fn bulk_users(
     State(app): State<App>,
     body: axum::body::Body,
 ) -> Result<Json<BulkSummary>, Problem> {
-    let mut records = Records::<BulkUser>::new(body);
-    let mut summary = BulkSummary::default();
-    loop {
-        let chunk = records.chunk(CHUNK_RECORDS, &mut summary).await?;
-        if chunk.is_empty() {
-            return Ok(Json(summary));
-        }
-        app.load_users(chunk, &mut summary).await?;
+    bulk::load(&app, body).await.map(Json)
+}
+
+impl BulkLoad for App {
+    type Checked = BulkUser;
+
+    fn read(&self, line: &[u8]) -> Result<BulkUser, String> {
+        let record: BulkUser = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        record.check()?;
+        Ok(record)
+    }
+
+    async fn store(&self, chunk: Vec<(u64, BulkUser)>) -> Result<Stored, Problem> {
+        Ok(self.load_users(chunk).await?)
     }
 }
 
 impl App {
-    async fn load_users(&self, chunk: Vec<(u64, BulkUser)>, summary: &mut BulkSummary) -> Result<(), Error> {
+    async fn load_users(&self, chunk: Vec<(u64, BulkUser)>) -> Result<Stored, Error> {
         let ids: Vec<Uuid> = chunk.iter().map(|(_, record)| record.id).collect();
-        let known = self.store.known(&ids).await?;
-        let mut seen = HashSet::with_capacity(chunk.len());
+        let mut seen = self.store.known(&ids).await?;
         let mut staged = Vec::with_capacity(chunk.len());
         for (line, record) in chunk {
-            if let Err(reason) = record.check() {
-                summary.reject(line, reason);
-            } else if known.contains(&record.id) || !seen.insert(record.id) {
-                summary.unchanged += 1;
-            } else {
+            if seen.insert(record.id) {
                 staged.push(self.stage(line, record).await?);
             }
         }
         if staged.is_empty() {
-            return Ok(());
+            return Ok(Stored::default());
         }
-        self.store.load(staged, summary).await
+        self.store.load(staged).await
     }
 
     /// The record in its normal form. Passwords are hashed here, before the transaction begins.
@@ -164,9 +160,7 @@ impl App {
 
 impl BulkUser {
     fn check(&self) -> Result<(), String> {
-        if let Err(report) = self.validate() {
-            return Err(report.to_string().trim().replace('\n', "; "));
-        }
+        check_rules(self)?;
         preferences::check(&self.preferences).map_err(|error| error.to_string())?;
         if self.addresses.iter().filter(|address| address.is_default).count() > 1 {
             return Err("addresses: at most one is the default".to_owned());
@@ -192,19 +186,4 @@ impl BulkAddress {
             is_default: self.is_default || make_default,
         }
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // as garde calls it
-fn moment(at: &OffsetDateTime, _: &()) -> garde::Result {
-    if (0..TIME_END_S).contains(&at.unix_timestamp()) {
-        return Ok(());
-    }
-    Err(garde::Error::new("must be a time from 1970 to 2099"))
-}
-
-/// In UTC and whole microseconds, which is what the database keeps.
-fn micros(at: OffsetDateTime) -> OffsetDateTime {
-    let at = at.to_offset(UtcOffset::UTC);
-    at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000)
-        .unwrap_or(at)
 }

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::events;
 use crate::model::{Role, User};
 use crate::preferences;
-use emporium_service_kit::ids;
+use emporium_service_kit::{Tx, ids};
 
 /// An account about to be made.
 pub struct NewAccount {
@@ -153,12 +153,20 @@ impl Store {
         self.finish_update(tx, id).await
     }
 
-    /// Blocks or unblocks an account.
+    /// Blocks or unblocks an account; the last active administrator cannot be blocked.
     pub async fn set_active(&self, id: Uuid, active: bool) -> Result<User, Error> {
         let mut tx = self.db.begin().await?;
+        let administrators = if active {
+            Vec::new()
+        } else {
+            lock_administrators(&mut tx, id).await?
+        };
         let user = Self::lock(&mut tx, id).await?;
         if user.active == active {
             return Ok(user);
+        }
+        if administrators == [id] {
+            return Err(Error::LastAdministrator);
         }
         sqlx::query("UPDATE users_account SET active = $2 WHERE id = $1")
             .bind(id)
@@ -168,7 +176,7 @@ impl Store {
         self.finish_update(tx, id).await
     }
 
-    async fn finish_update(&self, mut tx: emporium_service_kit::Tx, id: Uuid) -> Result<User, Error> {
+    async fn finish_update(&self, mut tx: Tx, id: Uuid) -> Result<User, Error> {
         let sql = concat!(
             "UPDATE users_account SET version = version + 1, updated_at = $2 WHERE id = $1 RETURNING ",
             user_columns!()
@@ -184,6 +192,16 @@ impl Store {
         self.commit(tx).await?;
         Ok(user)
     }
+}
+
+/// Locks all active administrators when `id` is an administrator, and nobody else, and gives who they are. Whoever blocks
+/// another administrator at the same time waits here, and then counts anew: a row that was changed meanwhile is looked at
+/// again under its lock. All are locked before `id` itself, in the order of ids, so that two blocks cannot wait for each other.
+async fn lock_administrators(tx: &mut Tx, id: Uuid) -> Result<Vec<Uuid>, Error> {
+    let sql = "SELECT id FROM users_account
+        WHERE role = 'admin' AND active AND EXISTS (SELECT FROM users_account WHERE id = $1 AND role = 'admin')
+        ORDER BY id FOR NO KEY UPDATE";
+    Ok(sqlx::query_scalar(sql).bind(id).fetch_all(tx).await?)
 }
 
 /// `ann smi` as the text search query `ann:* & smi:*`; none when there is no word in it. Only letters and digits get into

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use emporium_service_kit::Tx;
-use emporium_service_kit::bulk::{BulkSummary, CopyRows};
+use emporium_service_kit::bulk::{CopyRows, Rejection, Stored};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -47,20 +47,19 @@ impl Store {
     }
 
     /// Loads a chunk: all that is new and acceptable, in one transaction.
-    pub async fn load(&self, users: Vec<StagedUser>, summary: &mut BulkSummary) -> Result<(), Error> {
+    pub async fn load(&self, users: Vec<StagedUser>) -> Result<Stored, Error> {
+        let mut rejected = Vec::new();
         let mut tx = self.db.begin().await?;
         // A chunk is bounded, but on a busy machine it may well take longer than a request's statement.
         sqlx::query("SET LOCAL statement_timeout = 0")
             .execute(&mut tx)
             .await?;
-        let users = refuse_taken_addresses(&mut tx, users, summary).await?;
+        let users = refuse_taken_addresses(&mut tx, users, &mut rejected).await?;
         let inserted = insert_accounts(&mut tx, &users).await?;
         let known = self.known_in(&mut tx, &users, &inserted).await?;
         for user in users.iter().filter(|user| !inserted.contains(&user.id)) {
-            if known.contains(&user.id) {
-                summary.unchanged += 1;
-            } else {
-                summary.reject(user.line, "the e-mail address belongs to another account");
+            if !known.contains(&user.id) {
+                rejected.push(refusal(user, "the e-mail address belongs to another account"));
             }
         }
         let new: Vec<&StagedUser> = users.iter().filter(|user| inserted.contains(&user.id)).collect();
@@ -71,8 +70,10 @@ impl Store {
             .collect::<Result<Vec<_>, _>>()?;
         self.outbox.write_bulk(&mut tx, &events).await?;
         self.commit(tx).await?;
-        summary.loaded += new.len() as u64;
-        Ok(())
+        Ok(Stored {
+            loaded: new.len() as u64,
+            rejected,
+        })
     }
 
     async fn known_in(
@@ -111,11 +112,18 @@ impl StagedUser {
     }
 }
 
+fn refusal(user: &StagedUser, reason: &str) -> Rejection {
+    Rejection {
+        line: user.line,
+        reason: reason.to_owned(),
+    }
+}
+
 /// Address ids identify too: a record whose address is in another account, or in another record of the chunk, is refused.
 async fn refuse_taken_addresses(
     tx: &mut Tx,
     users: Vec<StagedUser>,
-    summary: &mut BulkSummary,
+    rejected: &mut Vec<Rejection>,
 ) -> Result<Vec<StagedUser>, Error> {
     let ids: Vec<Uuid> = users
         .iter()
@@ -136,7 +144,7 @@ async fn refuse_taken_addresses(
                 owners.extend(user.addresses.iter().map(|address| (address.id, user.id)));
                 return true;
             }
-            summary.reject(user.line, "an address id belongs to another account");
+            rejected.push(refusal(user, "an address id belongs to another account"));
             false
         })
         .collect())

@@ -202,6 +202,65 @@ async fn blocking_is_an_event_and_idempotent() {
         .expect_problem(404, "not-found");
 }
 
+/// Makes an administrator and gives the address of their status.
+async fn administrator(shop: &Shop, name: &str) -> String {
+    let body = json!({"email": format!("{name}@shop.example"), "password": "correct horse", "name": name});
+    let user = shop.operator.put("/administrator", body).await.expect(201);
+    format!("/users/{}/status", id(&user))
+}
+
+#[tokio::test]
+async fn the_last_active_administrator_cannot_be_blocked() {
+    let shop = Shop::start().await;
+    let (block, open) = (json!({"active": false}), json!({"active": true}));
+    let first = administrator(&shop, "first").await;
+    let refused = shop.gateway.patch(&first, &block).await;
+    refused.expect_problem(409, "last-administrator");
+    let customer = format!("/users/{}/status", id(&shop.register("mallory").await));
+    shop.gateway.patch(&customer, &block).await.expect(200);
+    let second = administrator(&shop, "second").await;
+    // Twice is like once, also for who is the last but blocked already.
+    for _ in 0..2 {
+        shop.gateway.patch(&first, &block).await.expect(200);
+    }
+    let refused = shop.gateway.patch(&second, &block).await;
+    refused.expect_problem(409, "last-administrator");
+    shop.gateway.patch(&second, &open).await.expect(200);
+    shop.gateway.patch(&first, &open).await.expect(200);
+    shop.gateway.patch(&second, &block).await.expect(200);
+    let refused = shop.gateway.patch(&first, &block).await;
+    refused.expect_problem(409, "last-administrator");
+    let events = shop.events(first.split('/').nth(2).unwrap()).await;
+    assert_eq!(events.len(), 3, "a refusal is no event");
+    shop.users.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_who_block_each_other_at_once_leave_one() {
+    let shop = Shop::start().await;
+    let mut all = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        all.push(administrator(&shop, name).await);
+    }
+    for round in 0..20 {
+        let asks = all
+            .iter()
+            .map(|status| shop.gateway.patch(status, json!({"active": false})));
+        let replies = futures_join(asks).await;
+        let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
+        let blocked = statuses.iter().filter(|status| **status == 200).count();
+        let refused = statuses.iter().filter(|status| **status == 409).count();
+        assert_eq!((blocked, refused), (3, 1), "round {round}: {statuses:?}");
+        for status in &all {
+            shop.gateway
+                .patch(status, json!({"active": true}))
+                .await
+                .expect(200);
+        }
+    }
+    shop.users.stop().await;
+}
+
 #[tokio::test]
 async fn the_list_is_paged_newest_first_and_searched() {
     let shop = Shop::start().await;

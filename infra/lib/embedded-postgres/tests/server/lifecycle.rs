@@ -129,6 +129,26 @@ fn a_long_path_goes_without_socket() {
 }
 
 #[test]
+fn a_folder_may_have_any_name() {
+    use std::os::unix::ffi::OsStringExt;
+    let dir = temp_dir();
+    let named = |name: &[u8]| Settings {
+        root: dir.path().join(std::ffi::OsString::from_vec(name.to_vec())),
+        ..throw_away(&dir)
+    };
+    let settings = named(b"two, \"quoted\" 'words' \\");
+    let server = start(&settings).unwrap();
+    assert_eq!(
+        query_by_socket(&server, "select 'over the socket'"),
+        "over the socket"
+    );
+    assert!(Server::running(&settings.root).is_some());
+    let server = start(&named(b"not UTF-8 \xff")).unwrap();
+    assert_eq!(server.socket_dir(), None);
+    assert_eq!(query(&server, "select 'over TCP'"), "over TCP");
+}
+
+#[test]
 fn a_lost_password_file_is_replaced() {
     let dir = temp_dir();
     let settings = throw_away(&dir);

@@ -13,14 +13,15 @@ use crate::support::{
 
 /// Settings with a cache of their own that is filled from the archive in the usual one: no download.
 fn fresh_cache(dir: &TempDir, name: &str) -> Settings {
-    drop(
-        start(&Settings {
+    let kept = || archive_in_cache(&default_cache()).filter(|archive| archive.exists());
+    let archive = kept().or_else(|| {
+        let filler = Settings {
             root: dir.path().join("filler"),
             ..throw_away(dir)
-        })
-        .unwrap(),
-    );
-    let archive = archive_in_cache(&default_cache()).filter(|archive| archive.exists());
+        };
+        drop(start(&filler).unwrap());
+        kept()
+    });
     Settings {
         root: dir.path().join(name),
         cache: dir.path().join("cache"),
@@ -65,6 +66,22 @@ fn a_killed_unpacking_is_started_over() {
     helper.kill("");
     let server = start(&settings).unwrap();
     assert!(bin_dir_of(&server).starts_with(settings.cache.canonicalize().unwrap()));
+    assert_eq!(query(&server, "select 'fine'"), "fine");
+}
+
+#[test]
+fn what_a_clean_up_took_from_the_cache_is_unpacked_again() {
+    let dir = temp_dir();
+    let settings = fresh_cache(&dir, "pg");
+    let server = start(&settings).unwrap();
+    let bin = bin_dir_of(&server);
+    drop(server);
+    fs::remove_file(bin.join("postgres")).unwrap();
+    let server = start(&settings).unwrap();
+    assert_eq!(query(&server, "select 'fine'"), "fine");
+    drop(server);
+    fs::remove_dir_all(bin.with_file_name("share")).unwrap();
+    let server = start(&settings).unwrap();
     assert_eq!(query(&server, "select 'fine'"), "fine");
 }
 

@@ -16,7 +16,10 @@ CREATE TABLE bus_log (
     traceparent text,
     data        json NOT NULL,
     appended_at timestamptz NOT NULL DEFAULT now()
-);
+)
+-- Every event is written here once and soon read by each group, then removed: only what does not fit into a page is worth
+-- being compressed.
+WITH (toast_tuple_target = 8160);
 CREATE INDEX bus_log_by_age ON bus_log (appended_at);
 
 -- One row a consumer group: how far it has got, and which of its members holds it. While `rebuilding`, the holder reads the

@@ -13,15 +13,18 @@ use sqlx::types::Json;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{Bus, BusError, DeadLetter, Delivery};
+use super::{BATCH_BYTES, Batch, Bus, BusError, DeadLetter, Delivery};
 use crate::event::CloudEvent;
 
+mod append;
 mod rows;
 mod trim;
 use rows::{DeadRow, LogRow};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/bus");
 const CHANNEL: &str = "emporium_bus";
+/// Positions that one claim looks through, however few of them are wanted.
+const LOOK_AHEAD: i64 = 10_000;
 /// One for reading, one for appending; LISTEN holds a third.
 const CONNECTIONS_MAX: u32 = 3;
 
@@ -64,31 +67,8 @@ impl Bus for PostgresBus {
         if events.is_empty() {
             return Ok(());
         }
-        let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
         let mut tx = self.db.begin().await?;
-        // The row lock is held until the commit, so nobody can take later positions and show them earlier.
-        let end: i64 = sqlx::query_scalar("UPDATE bus_head SET position = position + $1 RETURNING position")
-            .bind(count)
-            .fetch_one(&mut tx)
-            .await?;
-        sqlx::query(
-            "INSERT INTO bus_log (position, id, source, type, subject, version, time, traceparent, data)
-             SELECT $1 + n, id, source, type, subject, version, time, traceparent, data::json
-             FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::text[],
-                         $9::text[]) WITH ORDINALITY AS e (id, source, type, subject, version, time, traceparent, data, n)
-             ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(end - count)
-        .bind(events.iter().map(|e| e.id).collect::<Vec<_>>())
-        .bind(events.iter().map(|e| e.source.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|e| e.kind.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|e| e.subject.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|e| e.aggregateversion).collect::<Vec<_>>())
-        .bind(events.iter().map(|e| e.time).collect::<Vec<_>>())
-        .bind(events.iter().map(|e| e.traceparent.as_deref()).collect::<Vec<_>>())
-        .bind(events.iter().map(|e| e.data.get()).collect::<Vec<_>>())
-        .execute(&mut tx)
-        .await?;
+        append::append(&mut tx, events).await?;
         tx.commit().await?;
         // Outside the transaction: NOTIFY inside would take a database-wide lock at commit. The events are on the bus
         // whether or not it works; polling finds them.
@@ -190,29 +170,47 @@ impl Bus for PostgresBus {
         &self,
         group: &str,
         member: Uuid,
+        kinds: &[&str],
         max: i64,
         lease: Duration,
-    ) -> Result<Vec<Delivery>, BusError> {
-        let after: Option<i64> = sqlx::query_scalar(
+    ) -> Result<Option<Batch>, BusError> {
+        // All up to the end is readable: whoever appends holds the head until the commit.
+        let held: Option<(i64, i64)> = sqlx::query_as(
             "UPDATE bus_group SET member = $2, leased_until = now() + make_interval(secs => $3), updated_at = now()
              WHERE name = $1 AND NOT rebuilding AND (member = $2 OR member IS NULL OR leased_until < now())
-             RETURNING position",
+             RETURNING position, (SELECT position FROM bus_head)",
         )
         .bind(group)
         .bind(member)
         .bind(lease.as_secs_f64())
         .fetch_optional(&self.db)
         .await?;
-        let Some(after) = after else { return Ok(Vec::new()) };
+        let Some((after, end)) = held else { return Ok(None) };
+        let end = end.min(after.saturating_add(LOOK_AHEAD)).max(after);
+        // Of what nobody wants, nothing but the type is read. A payload's size is known without reading it.
         let rows: Vec<LogRow> = sqlx::query_as(
-            "SELECT position, id, source, type, subject, version, time, traceparent, data
-             FROM bus_log WHERE position > $1 ORDER BY position LIMIT $2",
+            "SELECT * FROM (
+               SELECT *, count(*) OVER () AS found, sum(pg_column_size(data)) OVER (ORDER BY position)
+                   - pg_column_size(data) AS before
+               FROM (SELECT position, id, source, type, subject, version, time, traceparent, data
+                     FROM bus_log WHERE position > $1 AND position <= $2 AND type = ANY ($3)
+                     ORDER BY position LIMIT $4) AS wanted) AS batch
+             WHERE before < $5 ORDER BY position",
         )
         .bind(after)
+        .bind(end)
+        .bind(kinds)
         .bind(max)
+        .bind(BATCH_BYTES)
         .fetch_all(&self.db)
         .await?;
-        Ok(rows.into_iter().map(Delivery::from).collect())
+        let taken = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let position = match rows.last() {
+            Some(last) if last.found == max || last.found > taken => last.position,
+            _ => end,
+        };
+        let deliveries = rows.into_iter().map(Delivery::from).collect();
+        Ok(Some(Batch { deliveries, position }))
     }
 
     async fn acknowledge(&self, group: &str, member: Uuid, position: i64) -> Result<(), BusError> {

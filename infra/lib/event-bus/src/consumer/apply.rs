@@ -25,15 +25,7 @@ pub enum ApplyError {
 /// classes 22 and 23). Any other fault of a store would hit every event alike, and so puts none aside.
 impl From<StoreError> for ApplyError {
     fn from(error: StoreError) -> Self {
-        let refused = match &error {
-            StoreError::Unique { .. } => true,
-            StoreError::Failed(cause) => cause
-                .as_database_error()
-                .and_then(sqlx::error::DatabaseError::code)
-                .is_some_and(|code| code.starts_with("22") || code.starts_with("23")),
-            _ => false,
-        };
-        if refused {
+        if error.is_refusal() {
             Self::Rejected(error.to_string())
         } else {
             Self::Unavailable(error.to_string())

@@ -4,7 +4,9 @@
 pub mod sum;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use emporium_event_bus::bus::Delivery;
 use emporium_event_bus::bus::postgres::PostgresBus;
 use emporium_event_bus::history::HistoryItem;
 use emporium_event_bus::{Bus, CloudEvent, EventData, NewEvent, Outbox};
@@ -93,7 +95,7 @@ impl Fixture {
     pub async fn write(&self, outbox: &Outbox, numbers: impl IntoIterator<Item = i64>) {
         let events: Vec<_> = numbers.into_iter().map(Ping::event).collect();
         let mut tx = self.db().begin().await.unwrap();
-        outbox.write_bulk(&mut tx, &events).await.unwrap();
+        outbox.write(&mut tx, &events).await.unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -103,6 +105,18 @@ impl Fixture {
         let sql = "SELECT (data->>'number')::bigint FROM bus_log ORDER BY position";
         sqlx::query_scalar(sql).fetch_all(&db).await.unwrap()
     }
+}
+
+/// The pings that a member gets; none when it does not get the group.
+pub async fn claim(
+    bus: &Arc<dyn Bus>,
+    group: &str,
+    member: Uuid,
+    max: i64,
+    lease: Duration,
+) -> Vec<Delivery> {
+    let batch = bus.claim(group, member, &[Ping::TYPE], max, lease).await.unwrap();
+    batch.map(|batch| batch.deliveries).unwrap_or_default()
 }
 
 pub fn numbers(items: &[HistoryItem]) -> Vec<i64> {

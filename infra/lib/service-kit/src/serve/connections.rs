@@ -13,8 +13,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Connections a service holds at once; others wait in the system's queue.
-const CONNECTIONS_MAX: usize = 1_024;
+use super::IN_FLIGHT_MAX;
+
+/// Connections a service holds at once; others wait in the system's queue. More than it works on, so that those beyond
+/// get their 503 and whoever watches the service gets through.
+const CONNECTIONS_MAX: usize = IN_FLIGHT_MAX as usize + 256;
+/// The most bytes of a request's head, and of a connection's buffer. Bounded with the connections, so is their memory.
+const HEAD_BYTES_MAX: usize = 128 * 1024;
 /// How long a client may take to send a request's head; also how long a connection may idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait after the system refused a connection (out of file descriptors).
@@ -61,6 +66,7 @@ async fn serve(socket: TcpStream, app: Router, ends: Ends, _permit: OwnedSemapho
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(socket), TowerToHyperService::new(app));
     tokio::pin!(connection);
     tokio::select! {

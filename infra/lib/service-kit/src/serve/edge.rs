@@ -140,7 +140,7 @@ impl InFlight {
     }
 
     fn is_one_too_many(&self) -> bool {
-        self.0.get() > IN_FLIGHT_MAX
+        self.0.get() > i64::from(IN_FLIGHT_MAX)
     }
 }
 

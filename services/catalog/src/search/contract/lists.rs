@@ -168,6 +168,52 @@ pub async fn pages_without_gaps(index: &dyn SearchIndex) {
     }
 }
 
+/// What happens to other products while somebody turns the pages neither hides a product nor shows it twice.
+pub async fn pages_stay_joined_while_others_change(index: &dyn SearchIndex) {
+    let cups = (0_u128..20).map(|number| {
+        let mut cup = document(number, "Blue cup", "Cups", "");
+        cup.description =
+            ["blue ", "cup "][usize::from(number % 2 == 0)].repeat(usize::try_from(number).unwrap());
+        put(cup)
+    });
+    index.apply(&cups.collect::<Vec<_>>()).await.unwrap();
+    for sort in [
+        Sort::Relevance,
+        Sort::Popular,
+        Sort::Newest,
+        Sort::PriceAsc,
+        Sort::Name,
+    ] {
+        let mut wanted = SearchQuery {
+            sort,
+            limit: 3,
+            ..query("blue cup")
+        };
+        let mut seen = Vec::new();
+        for round in 0_u128.. {
+            let page = index.search(&wanted).await.unwrap();
+            seen.extend(numbers(&page).into_iter().filter(|number| *number < 20));
+            // One word becomes rarer and the other more frequent.
+            let number = 1_000 + round % 7;
+            index
+                .apply(&[
+                    put(document(number, "Blue plate", "Plates", "")),
+                    put(document(number + 10, "Knife", "Cutlery", "")),
+                ])
+                .await
+                .unwrap();
+            wanted.cursor = page.next_cursor;
+            if wanted.cursor.is_none() {
+                break;
+            }
+        }
+        let distinct: BTreeSet<u128> = seen.iter().copied().collect();
+        assert_eq!((seen.len(), distinct.len()), (20, 20), "{sort:?}");
+        let gone = (1_000..1_020).map(|number| IndexChange::Remove { id: id(number) });
+        index.apply(&gone.collect::<Vec<_>>()).await.unwrap();
+    }
+}
+
 /// A cursor works in its own order only.
 pub async fn refuses_foreign_cursors(index: &dyn SearchIndex) {
     fill(index).await;

@@ -23,6 +23,7 @@ macro_rules! search_contract {
         mod $name {
             $crate::search_contract!(@tests $make,
                 finds_words_wherever_they_stand, forgives_one_slip_a_word, counts_and_filters, pages_without_gaps,
+                pages_stay_joined_while_others_change,
                 refuses_foreign_cursors, survives_hostile_texts, follows_changes, falls_back_to_any_word, suggests
             );
         }
@@ -41,7 +42,10 @@ macro_rules! search_contract {
 mod lists;
 mod words;
 
-pub use lists::{counts_and_filters, follows_changes, pages_without_gaps, refuses_foreign_cursors};
+pub use lists::{
+    counts_and_filters, follows_changes, pages_stay_joined_while_others_change, pages_without_gaps,
+    refuses_foreign_cursors,
+};
 pub use words::{
     falls_back_to_any_word, finds_words_wherever_they_stand, forgives_one_slip_a_word, suggests,
     survives_hostile_texts,

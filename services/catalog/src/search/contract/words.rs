@@ -56,6 +56,29 @@ pub async fn forgives_one_slip_a_word(index: &dyn SearchIndex) {
         assert_eq!(page.corrected_query.as_deref(), Some(meant));
     }
     assert!(find(index, "lptp").await.ids.is_empty(), "two slips are too many");
+
+    let others = [
+        document(7, "Wool blanket", "Bedroom", ""),
+        document(8, "Blank card", "Paper", ""),
+        document(9, "Mug", "Kitchen", ""),
+    ];
+    index.apply(&others.map(put)).await.unwrap();
+    let page = find(index, "blanke").await;
+    assert_eq!(numbers(&page).into_iter().collect::<BTreeSet<_>>(), [7, 8].into());
+    assert_eq!(
+        page.corrected_query.as_deref(),
+        Some("blanket"),
+        "a stem in common by accident hides no slip"
+    );
+    assert_eq!(
+        find(index, "blankets").await.corrected_query,
+        None,
+        "a plural is no slip"
+    );
+    for typed in ["mg", "ug", "mu", "gum", "mgu"] {
+        let found = numbers(&find(index, typed).await);
+        assert_eq!(found.contains(&9), typed != "gum", "{typed}: {found:?}");
+    }
 }
 
 /// Texts are words and nothing else: no operator, quotation, SQL or HTML does anything.

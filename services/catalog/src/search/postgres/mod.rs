@@ -109,10 +109,12 @@ impl PostgresSearch {
             any_word = true;
             summary = self.summary(query, expression(any_word)).await?;
         }
+        let own = words.map_or(&[][..], |words| &words.weights);
         let request = page::Request {
             query,
             sort,
             words,
+            weights: Place::weights_of(place.as_ref(), own)?,
             any_word,
             place: place.as_ref(),
             broad: summary.total_is_lower_bound,

@@ -1,6 +1,7 @@
 //! One page of a list.
 
 use emporium_service_kit::Db;
+use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -23,12 +24,15 @@ pub struct Request<'a> {
     pub query: &'a SearchQuery,
     pub sort: Sort,
     pub words: Option<&'a Words>,
+    /// How much each word says in this list.
+    pub weights: &'a [f32],
     pub any_word: bool,
     pub place: Option<&'a Place>,
     /// True when too many match for ranking them all.
     pub broad: bool,
 }
 
+/// A product of a page with what it was sorted by.
 #[derive(FromRow)]
 struct Row {
     product_id: Uuid,
@@ -37,34 +41,65 @@ struct Row {
     price: i64,
     created_at: OffsetDateTime,
     sort_name: String,
+}
+
+/// A product of a page with how well it matches, in millionths.
+#[derive(FromRow)]
+struct Ranked {
+    product_id: Uuid,
     score: i64,
 }
 
 /// The ids of the page, and the place of its last product when there are more.
 pub async fn read(db: &Db, request: &Request<'_>) -> Result<(Vec<Uuid>, Option<Place>), sqlx::Error> {
-    let mut sql = match (request.sort, request.words) {
-        (Sort::Relevance, Some(words)) => by_relevance(request, words),
-        _ => by_column(request),
+    let (mut ids, last) = if let (Sort::Relevance, Some(words)) = (request.sort, request.words) {
+        let rows: Vec<Ranked> = rows(db, request, by_relevance(request, words)).await?;
+        let key = |row: &Ranked| Key::Relevance(row.score, request.weights.to_vec());
+        let last = last_of_page(&rows, request).map(|row| (key(row), row.product_id));
+        (rows.iter().map(|row| row.product_id).collect::<Vec<_>>(), last)
+    } else {
+        let rows: Vec<Row> = rows(db, request, by_column(request)).await?;
+        let last = last_of_page(&rows, request).map(|row| (key_of(row, request.sort), row.product_id));
+        (rows.iter().map(|row| row.product_id).collect(), last)
     };
-    let limit = usize::try_from(request.query.limit).unwrap_or(usize::MAX);
+    ids.truncate(page_size(request));
+    let next = last.map(|(key, id)| Place {
+        key,
+        any_word: request.any_word,
+        id,
+    });
+    Ok((ids, next))
+}
+
+/// The page's rows, and one more when there is one.
+async fn rows<R>(
+    db: &Db,
+    request: &Request<'_>,
+    mut sql: QueryBuilder<Postgres>,
+) -> Result<Vec<R>, sqlx::Error>
+where
+    R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+{
     sql.push(" LIMIT ").push_bind(i64::from(request.query.limit) + 1);
     // A statement with words or attributes is planned for them each time: one plan for all suits few of them.
     let persistent = request.words.is_none() && request.query.attributes.is_empty();
-    let mut rows: Vec<Row> = sql.build_query_as().persistent(persistent).fetch_all(db).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| Place {
-        key: key_of(row, request.sort),
-        any_word: request.any_word,
-        id: row.product_id,
-    });
-    Ok((rows.into_iter().map(|row| row.product_id).collect(), next))
+    sql.build_query_as().persistent(persistent).fetch_all(db).await
+}
+
+fn page_size(request: &Request<'_>) -> usize {
+    usize::try_from(request.query.limit).unwrap_or(usize::MAX)
+}
+
+/// The last row of the page when another one follows it.
+fn last_of_page<'a, R>(rows: &'a [R], request: &Request<'_>) -> Option<&'a R> {
+    let size = page_size(request);
+    (rows.len() > size).then(|| rows.get(size.checked_sub(1)?))?
 }
 
 fn key_of(row: &Row, sort: Sort) -> Key {
     match sort {
-        Sort::Relevance => Key::Relevance(row.score),
-        Sort::Popular => Key::Popular(row.in_stock, row.popularity),
+        // Without words there is nothing to match, so `relevance` is `popular`.
+        Sort::Relevance | Sort::Popular => Key::Popular(row.in_stock, row.popularity),
         Sort::Newest => Key::Newest(micros_of(row.created_at)),
         Sort::PriceAsc => Key::PriceAsc(row.price),
         Sort::PriceDesc => Key::PriceDesc(row.price),
@@ -72,11 +107,11 @@ fn key_of(row: &Row, sort: Sort) -> Key {
     }
 }
 
-const COLUMNS: &str = "e.product_id, e.in_stock, e.popularity, e.price, e.created_at, e.sort_name";
-
 /// Sorts that an index gives: the page begins right after the cursor's place in it.
 fn by_column(request: &Request<'_>) -> QueryBuilder<Postgres> {
-    let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS}, 0::bigint AS score"));
+    let mut sql = QueryBuilder::new(
+        "SELECT e.product_id, e.in_stock, e.popularity, e.price, e.created_at, e.sort_name",
+    );
     let expression = request.words.map(|words| words.expression(request.any_word));
     push_list(&mut sql, request.query, expression);
     if let Some(place) = request.place {
@@ -94,7 +129,7 @@ fn by_column(request: &Request<'_>) -> QueryBuilder<Postgres> {
 
 fn push_after(sql: &mut QueryBuilder<Postgres>, place: &Place) {
     match &place.key {
-        Key::Relevance(score) => sql.push(" AND (score, product_id) < (").push_bind(*score),
+        Key::Relevance(score, _) => sql.push(" AND (score, product_id) < (").push_bind(*score),
         Key::Popular(in_stock, popularity) => sql
             .push(" AND (e.in_stock, e.popularity, e.product_id) < (")
             .push_bind(*in_stock)
@@ -114,8 +149,16 @@ fn push_after(sql: &mut QueryBuilder<Postgres>, place: &Place) {
 
 /// Best match first. `ts_rank` knows nothing of how rare a word is, so it is asked word by word and the words are weighed
 /// here; `ts_rank_cd` adds how close together they stand. Popular products, and ones in stock, get ahead of equal matches.
+///
+/// The inner `LIMIT` and the `OFFSET 0` keep the planner from merging the levels, so each product is ranked once though its
+/// score is read twice.
 fn by_relevance(request: &Request<'_>, words: &Words) -> QueryBuilder<Postgres> {
-    let mut sql = QueryBuilder::new(format!("WITH hits AS MATERIALIZED (SELECT {COLUMNS}, t.words"));
+    let mut sql = QueryBuilder::new(
+        "SELECT product_id, score FROM (SELECT e.product_id, (1e6 * (1 + 0.05 * ln(1 + greatest(e.popularity, 0)))
+           * CASE WHEN e.in_stock THEN 1 ELSE 0.5 END * (",
+    );
+    push_match(&mut sql, request, words);
+    sql.push("))::bigint AS score FROM (SELECT e.product_id, e.in_stock, e.popularity, t.words");
     push_list(&mut sql, request.query, Some(words.expression(request.any_word)));
     if request.broad {
         sql.push(" ORDER BY e.in_stock DESC, e.popularity DESC, e.product_id DESC LIMIT ")
@@ -123,19 +166,23 @@ fn by_relevance(request: &Request<'_>, words: &Words) -> QueryBuilder<Postgres> 
     } else {
         sql.push(" LIMIT ").push_bind(TOTAL_EXACT_MAX);
     }
-    sql.push(format!(
-        "), scored AS (SELECT {COLUMNS}, (1e6 * (1 + 0.05 * ln(1 + greatest(e.popularity, 0)))
-           * CASE WHEN e.in_stock THEN 1 ELSE 0.5 END * ("
-    ));
-    sql.push(format!(
-        "(SELECT sum(w.weight * ts_rank({PART_WEIGHTS}, e.words, w.query::tsquery, 1)) FROM unnest("
-    ));
-    sql.push_bind(words.queries.clone())
-        .push("::text[], ")
-        .push_bind(words.weights.clone())
-        .push(format!(
-            "::real[]) AS w (query, weight)) + ts_rank_cd({PART_WEIGHTS}, e.words, "
-        ))
+    sql.push(") AS e OFFSET 0) AS scored WHERE true");
+    if let Some(place) = request.place {
+        push_after(&mut sql, place);
+    }
+    sql.push(" ORDER BY score DESC, product_id DESC");
+    sql
+}
+
+/// How well the words match. Each word is a constant of the statement, so it is parsed once and not for each product.
+fn push_match(sql: &mut QueryBuilder<Postgres>, request: &Request<'_>, words: &Words) {
+    for (query, weight) in words.queries.iter().zip(request.weights) {
+        sql.push_bind(*weight)
+            .push(format!(" * ts_rank({PART_WEIGHTS}, e.words, "))
+            .push_bind(query.clone())
+            .push("::tsquery, 1) + ");
+    }
+    sql.push(format!("ts_rank_cd({PART_WEIGHTS}, e.words, "))
         .push_bind(words.all().to_owned())
         .push("::tsquery, 1)");
     if request.any_word {
@@ -143,10 +190,4 @@ fn by_relevance(request: &Request<'_>, words: &Words) -> QueryBuilder<Postgres> 
             .push_bind(words.all().to_owned())
             .push(format!("::tsquery THEN {ALL_WORDS_BONUS} ELSE 0 END"));
     }
-    sql.push("))::bigint AS score FROM hits AS e) SELECT * FROM scored WHERE true");
-    if let Some(place) = request.place {
-        push_after(&mut sql, place);
-    }
-    sql.push(" ORDER BY score DESC, product_id DESC");
-    sql
 }

@@ -7,6 +7,8 @@ use crate::search::{Document, text};
 
 /// Words of a product's attributes that are indexed.
 const ATTRIBUTE_WORDS_MAX: usize = 4_000;
+/// Bytes that those words have at most: a `tsvector` holds 1 MiB, and name, labels and description need some of it.
+const ATTRIBUTE_BYTES_MAX: usize = 512 << 10;
 /// Characters of a name that lists are sorted by.
 const SORT_NAME_CHARS_MAX: usize = 100;
 /// Values beyond this length cannot be filtered by: nobody does, and an index key must be short.
@@ -39,15 +41,19 @@ impl Texts {
         let mut labels = text::words(&document.category_name);
         labels.extend(document.brand.as_deref().map(text::words).unwrap_or_default());
         let labels = part(labels);
-        let mut attributes: Vec<String> = document.attributes.iter().flat_map(attribute_words).collect();
-        attributes.truncate(ATTRIBUTE_WORDS_MAX);
-        let attributes = part(attributes);
+        let mut room = ATTRIBUTE_BYTES_MAX;
+        let attributes = document.attributes.iter().flat_map(attribute_words);
+        let attributes = attributes.take(ATTRIBUTE_WORDS_MAX).map_while(|word| {
+            room = room.checked_sub(word.len())?;
+            Some(word)
+        });
+        let attributes = part(attributes.collect());
         let description = part(text::words(&document.description));
         // Found by its number, too; but numbers of articles would swamp the vocabulary.
         for word in text::words(&document.sku) {
             name.push(' ');
             name.push_str(&word);
-            if text::is_correctable(&word) {
+            if text::is_meaning(&word) {
                 terms.insert(word);
             }
         }

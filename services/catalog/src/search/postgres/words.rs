@@ -50,15 +50,20 @@ pub(super) struct Known {
     pub(super) query: String,
     /// As the beginning of a word, in `tsquery` syntax; empty unless asked for.
     pub(super) prefix: String,
-    /// In how many products it is.
+    /// In how many products its stem is.
     pub(super) frequency: i64,
+    /// Whether a product has the word itself, and not only another one with its stem.
+    pub(super) is_listed: bool,
     /// How many products there are.
     pub(super) products: i64,
 }
 
 impl Known {
+    /// True for words that no product has. A stem in common excuses only what looks like an inflection: `blankets` is
+    /// `blanket`, but `blanke` has the stem of `blank` by accident.
     pub(super) fn is_mistyped(&self) -> bool {
-        self.frequency == 0 && !self.query.is_empty() && text::is_correctable(&self.word)
+        let is_unknown = self.frequency == 0 || (!self.is_listed && !text::may_be_inflected(&self.word));
+        is_unknown && !self.query.is_empty() && text::is_correctable(&self.word)
     }
 }
 
@@ -101,6 +106,7 @@ pub(super) async fn known(db: &Db, words: Vec<String>) -> Result<Vec<Known>, sql
                      THEN to_tsquery('english', w.word || ':*')::text ELSE '' END AS prefix,
                 coalesce((SELECT sum(t.frequency)::bigint FROM catalog_search_term AS t
                           WHERE t.stem = (tsvector_to_array(to_tsvector('english', w.word)))[1]), 0) AS frequency,
+                EXISTS (SELECT FROM catalog_search_term AS t WHERE t.term = w.word AND t.frequency > 0) AS is_listed,
                 coalesce((SELECT c.count FROM catalog_search_count AS c
                           WHERE c.kind = 'total' AND c.value = ''), 0) AS products
          FROM unnest($1::text[]) WITH ORDINALITY AS w (word, n) ORDER BY w.n",
@@ -157,11 +163,13 @@ fn understand(known: &[Known], near: &[Near]) -> Option<Words> {
     let mut shown: Vec<&str> = Vec::new();
     let mut corrected = false;
     for word in known {
-        let meanings = if word.is_mistyped() {
+        let mut meanings = if word.is_mistyped() {
             meanings(&word.word, near)
         } else {
             Vec::new()
         };
+        // Words with its own stem are found anyway.
+        meanings.retain(|meaning| meaning.query != word.query);
         shown.push(meanings.first().map_or(&word.word, |best| &best.term));
         corrected |= !meanings.is_empty();
         if word.query.is_empty() {
@@ -184,10 +192,11 @@ fn understand(known: &[Known], near: &[Near]) -> Option<Words> {
     })
 }
 
-/// A word's expression: itself; the meanings of a mistyped one; and for an unknown last word what begins like it.
+/// A word's expression: itself, if anything has it; the meanings of a mistyped one; and for an unknown last word what
+/// begins like it.
 fn alternatives(word: &Known, meanings: &[&Near]) -> String {
     let mut parts: Vec<&str> = meanings.iter().map(|meaning| meaning.query.as_str()).collect();
-    if parts.is_empty() {
+    if parts.is_empty() || word.frequency > 0 {
         parts.push(&word.query);
     }
     if word.frequency == 0 && !word.prefix.is_empty() && text::is_correctable(&word.word) {

@@ -235,7 +235,7 @@ async fn move_vocabulary(tx: &mut Tx, new: &[Texts], gone: &[&Held]) -> Result<(
 
 async fn add_deletions(tx: &mut Tx, fresh: &[String]) -> Result<(), sqlx::Error> {
     let (mut deletions, mut terms) = (Vec::new(), Vec::new());
-    for term in fresh.iter().filter(|term| text::is_correctable(term)) {
+    for term in fresh.iter().filter(|term| text::is_meaning(term)) {
         for deletion in text::deletions(term) {
             deletions.push(deletion);
             terms.push(term.as_str());

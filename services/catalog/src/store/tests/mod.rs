@@ -17,6 +17,7 @@ use super::Store;
 use crate::error::Error;
 use crate::model::{NewProduct, ReservationLine, ReservationRequest, ReservationState, StockChange};
 
+mod index;
 mod model;
 
 fn environment(database: &TestDatabase, clock: &Clock) -> Environment {
@@ -284,4 +285,35 @@ async fn committed_units_come_back_once_when_asked_for() {
         matches!(store.commit(saga).await, Err(Error::ReservationGone)),
         "a late commit is refused"
     );
+}
+
+/// Whoever wins, the units end in one place: all of them leave, or all of them are there again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_return_meets_commit_and_expiry() {
+    let clock = manual();
+    let store = store(&clock).await;
+    let id = product(&store, "MEET", 1_000).await;
+    for round in 0..30 {
+        let saga = Uuid::new_v4();
+        store.hold(saga, &request(&store, &[(id, 3)], 1)).await.unwrap();
+        let (commit, again, first, second, expiry, ()) = tokio::join!(
+            store.commit(saga),
+            store.commit(saga),
+            store.release(saga, true),
+            store.release(saga, true),
+            store.expire_step(),
+            async { clock.advance(Duration::minutes(round % 2)) }
+        );
+        for answer in [commit, again] {
+            assert!(
+                matches!(answer, Ok(_) | Err(Error::ReservationGone)),
+                "round {round}: {answer:?}"
+            );
+        }
+        first.unwrap();
+        second.unwrap();
+        expiry.unwrap();
+        assert_eq!(stock(&store, id).await, (1_000, 0), "round {round}");
+    }
+    events_tell_the_story(&store, id).await;
 }

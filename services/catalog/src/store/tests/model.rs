@@ -30,6 +30,7 @@ enum Step {
     },
     Release {
         saga: usize,
+        returns: bool,
     },
     Extend {
         saga: usize,
@@ -54,7 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(product, delta)| Step::Adjust { product, delta }),
         6 => (0..SAGAS, lines, 1_i64..12).prop_map(|(saga, lines, minutes)| Step::Hold { saga, lines: lines.into_iter().collect(), minutes }),
         5 => (0..SAGAS).prop_map(|saga| Step::Commit { saga }),
-        2 => (0..SAGAS).prop_map(|saga| Step::Release { saga }),
+        3 => (0..SAGAS, any::<bool>()).prop_map(|(saga, returns)| Step::Release { saga, returns }),
         1 => (0..SAGAS, 1_i64..20).prop_map(|(saga, minutes)| Step::Extend { saga, minutes }),
         4 => (1_i64..10).prop_map(|minutes| Step::Wait { minutes }),
         2 => Just(Step::Reap),
@@ -113,7 +114,13 @@ impl Model {
                 }
                 Some(_) => return "reservation-gone",
             },
-            Step::Release { saga } => match self.sagas.get(saga).cloned() {
+            Step::Release { saga, returns } => match self.sagas.get(saga).cloned() {
+                Some(Saga::Committed(lines)) if *returns => {
+                    for (product, quantity) in lines {
+                        self.on_hand[product] += quantity;
+                    }
+                    self.sagas.insert(*saga, Saga::Released);
+                }
                 Some(Saga::Committed(_)) => return "reservation-committed",
                 Some(Saga::Held { lines, .. }) => self.end(*saga, &lines, Saga::Released),
                 None => drop(self.sagas.insert(*saga, Saga::Released)),
@@ -206,7 +213,7 @@ async fn carry_out(store: &Store, clock: &Clock, products: &[Uuid], sagas: &[Uui
                 .map(drop)
         }
         Step::Commit { saga } => store.commit(sagas[*saga]).await.map(drop),
-        Step::Release { saga } => store.release(sagas[*saga], false).await,
+        Step::Release { saga, returns } => store.release(sagas[*saga], *returns).await,
         Step::Extend { saga, minutes } => store
             .extend(sagas[*saga], clock.now() + Duration::minutes(*minutes))
             .await

@@ -12,22 +12,40 @@ use uuid::Uuid;
 
 use super::{LIFETIME, SLIDING, Store, marker, session};
 use crate::model::Session;
-use crate::store::{Begun, Marker};
+use crate::store::{Begun, Marker, Standing};
 use crate::token::{self, Hash};
 
 const SEQUENCES: u32 = 500;
+/// Few, so that it is met.
+const PER_USER_MAX: u32 = 2;
 
 /// Users and sessions are small numbers, so that operations meet.
 #[derive(Debug, Clone)]
 enum Operation {
     TakeMarker,
-    Begin { user: u8 },
-    BeginWithOldMarker { user: u8 },
-    LookUp { session: u8 },
+    Begin {
+        user: u8,
+    },
+    BeginWithOldMarker {
+        user: u8,
+    },
+    LookUp {
+        session: u8,
+    },
     LookUpForged,
-    End { session: u8 },
-    EndAll { users: Vec<u8> },
-    Wait { seconds: i64 },
+    End {
+        session: u8,
+    },
+    EndAll {
+        users: Vec<u8>,
+    },
+    /// Users, and how far ahead of what is known of them the news is.
+    SetBlocked {
+        news: Vec<(u8, i64)>,
+    },
+    Wait {
+        seconds: i64,
+    },
     Reap,
 }
 
@@ -46,6 +64,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => Just(Operation::LookUpForged),
         2 => (0..6u8).prop_map(|session| Operation::End { session }),
         1 => proptest::collection::vec(0..3u8, 0..3).prop_map(|users| Operation::EndAll { users }),
+        3 => proptest::collection::vec((0..3u8, -2..3i64), 0..4)
+            .prop_map(|news| Operation::SetBlocked { news }),
         4 => seconds.prop_map(|seconds| Operation::Wait { seconds }),
         1 => Just(Operation::Reap),
     ]
@@ -57,6 +77,8 @@ struct Model {
     /// In the order of beginning, for choosing one.
     tokens: Vec<Hash>,
     live: BTreeMap<Hash, Session>,
+    /// The newest version that is known of each user.
+    versions: [i64; 3],
     /// The marker taken last, and who was revoked since.
     old: Option<(Marker, Vec<Uuid>)>,
 }
@@ -68,6 +90,7 @@ impl Model {
             users: (0..3).map(|_| Uuid::new_v4()).collect(),
             tokens: Vec::new(),
             live: BTreeMap::new(),
+            versions: [0; 3],
             old: None,
         }
     }
@@ -83,8 +106,17 @@ impl Model {
     }
 
     fn keep(&mut self, session: Session) {
+        let (now, user) = (self.now, session.user_id);
+        self.live.retain(|_, session| session.expires_at > now);
         self.tokens.push(session.token);
         self.live.insert(session.token, session);
+        let of_user = || self.live.values().filter(|session| session.user_id == user);
+        if of_user().count() > PER_USER_MAX as usize {
+            let oldest = of_user().min_by_key(|session| session.began_at).unwrap().token;
+            self.live.remove(&oldest);
+        }
+        // No two begin at the same moment, so that it is known which was first.
+        self.now += Duration::microseconds(1);
     }
 
     fn look_up(&mut self, token: Hash) -> Option<Session> {
@@ -101,6 +133,39 @@ impl Model {
             session.expires_at = target;
         }
         Some(session.clone())
+    }
+
+    /// What events would tell of these users: of the same version always the same.
+    fn told(&self, news: &[(u8, i64)]) -> Vec<Standing> {
+        let told = |(user, ahead): &(u8, i64)| {
+            let version = (self.versions[usize::from(*user)] + ahead).max(1);
+            Standing {
+                user_id: self.user(*user),
+                version,
+                blocked: version % 2 == 1,
+            }
+        };
+        news.iter().map(told).collect()
+    }
+
+    fn set_blocked(&mut self, told: &[Standing]) {
+        for (n, user) in self.users.iter().enumerate() {
+            let of_user = told.iter().filter(|told| told.user_id == *user);
+            let Some(newest) = of_user.max_by_key(|told| told.version) else {
+                continue;
+            };
+            if newest.version <= self.versions[n] {
+                continue;
+            }
+            self.versions[n] = newest.version;
+            let sessions = self.live.values_mut();
+            for session in sessions.filter(|session| session.user_id == *user) {
+                session.blocked = newest.blocked;
+            }
+            if let (true, Some((_, revoked))) = (newest.blocked, &mut self.old) {
+                revoked.push(*user);
+            }
+        }
     }
 
     fn end_all(&mut self, users: &[Uuid]) -> u64 {
@@ -122,7 +187,8 @@ async fn step(store: &Store, model: &mut Model, operation: &Operation) {
         Operation::Begin { user } => {
             let session = session(model.user(*user), model.now);
             let marker = marker(store, model.now).await;
-            assert_eq!(store.begin(&session, marker).await.unwrap(), Begun::Yes);
+            let begun = store.begin(&session, marker, PER_USER_MAX).await.unwrap();
+            assert_eq!(begun, Begun::Yes);
             model.keep(session);
         }
         Operation::BeginWithOldMarker { user } => {
@@ -130,7 +196,7 @@ async fn step(store: &Store, model: &mut Model, operation: &Operation) {
             let Some((marker, revoked)) = &model.old else {
                 return;
             };
-            let begun = store.begin(&session, *marker).await.unwrap();
+            let begun = store.begin(&session, *marker, PER_USER_MAX).await.unwrap();
             if revoked.contains(&session.user_id) {
                 assert_eq!(begun, Begun::RevokedMeanwhile);
             } else {
@@ -161,6 +227,11 @@ async fn step(store: &Store, model: &mut Model, operation: &Operation) {
             let ended = store.end_all(&users).await.unwrap();
             // Expired ones that still lie about may be counted.
             assert!(ended >= model.end_all(&users));
+        }
+        Operation::SetBlocked { news } => {
+            let told = model.told(news);
+            store.set_blocked(&told).await.unwrap();
+            model.set_blocked(&told);
         }
         Operation::Wait { seconds } => model.now += Duration::seconds(*seconds),
         // Nobody may notice the reaper.

@@ -11,7 +11,7 @@ use crate::event::CloudEvent;
 
 #[derive(FromRow)]
 pub(super) struct LogRow {
-    position: i64,
+    pub(super) position: i64,
     id: Uuid,
     source: String,
     r#type: String,
@@ -20,6 +20,8 @@ pub(super) struct LogRow {
     time: OffsetDateTime,
     traceparent: Option<String>,
     data: Json<Box<RawValue>>,
+    /// How many the statement found before it looked at their size.
+    pub(super) found: i64,
 }
 
 #[derive(FromRow)]
