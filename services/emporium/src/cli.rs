@@ -9,11 +9,13 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use emporium_service_kit::ServiceName;
 use emporium_service_kit::config::Settings;
+use emporium_service_kit::signals;
 use emporium_service_kit::telemetry::{self, LogFormat};
+use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
 use crate::terminal::note;
-use crate::{Error, load, run, serve, signals, status};
+use crate::{Error, load, run, serve, status};
 
 /// A shop in which every service keeps its own data. Without a command it starts the whole shop.
 #[derive(Debug, Parser)]
@@ -119,18 +121,18 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<(), Error> {
     let dir = || DataDir::open(cli.data_dir.as_deref());
     match cli.command {
-        None => run::run(&dir()?, &cli.run, &signals::watch()?).await,
-        Some(Command::Run(options)) => run::run(&dir()?, &options, &signals::watch()?).await,
+        None => run::run(&dir()?, &cli.run, &watch_signals()?).await,
+        Some(Command::Run(options)) => run::run(&dir()?, &options, &watch_signals()?).await,
         Some(Command::Serve(options)) => serve::serve(cli.data_dir.as_deref(), options).await,
         Some(Command::Seed(options)) => {
             quiet_log()?;
-            load::seed(&dir()?, &options, &signals::watch()?).await
+            load::seed(&dir()?, &options, &watch_signals()?).await
         }
         Some(Command::Import(import)) => {
             quiet_log()?;
-            load::import(&dir()?, &import, &signals::watch()?).await
+            load::import(&dir()?, &import, &watch_signals()?).await
         }
-        Some(Command::Status) => status::status(&dir()?).await,
+        Some(Command::Status) => status::status(&DataDir::look_at(cli.data_dir.as_deref())).await,
         Some(Command::Keys(options)) => serve::write_keys(cli.data_dir.as_deref(), &options.out),
     }
 }
@@ -150,6 +152,12 @@ fn fail(error: &Error) -> ExitCode {
         .collect();
     note(format_args!("error: {}", lines.join(" ")));
     error.exit_code()
+}
+
+/// The first signal stops a command in order, the second one at once.
+fn watch_signals() -> Result<CancellationToken, Error> {
+    signals::watch(|| note("Ended at once; the next start recovers."))
+        .map_err(|error| Error::Other(format!("signals cannot be watched: {error}; start again")))
 }
 
 #[cfg(test)]

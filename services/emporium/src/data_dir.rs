@@ -13,12 +13,18 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
+
+const LOCK: &str = "emporium.lock";
+/// `emporium status` looks at the lock for a moment, and a killed program lets go of it a moment later.
+const TAKE_TRIES: u32 = 10;
+const TAKE_PAUSE: Duration = Duration::from_millis(20);
 
 /// A data folder that exists and can be written.
 #[derive(Debug, Clone)]
@@ -45,6 +51,13 @@ impl DataDir {
         Ok(Self { path })
     }
 
+    /// The folder as it is, for a mere look: it need not exist, and nothing is made.
+    pub fn look_at(path: Option<&Path>) -> Self {
+        let path = path.map_or_else(default_path, Path::to_path_buf);
+        let path = path.canonicalize().unwrap_or(path);
+        Self { path }
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -56,8 +69,18 @@ impl DataDir {
     }
 
     /// Takes the folder for this process; `None` when another process has it.
-    pub fn take(&self) -> Result<Option<Owned>, Error> {
-        let path = self.file("emporium.lock");
+    pub async fn take(&self) -> Result<Option<Owned>, Error> {
+        for _ in 1..TAKE_TRIES {
+            if let Some(owned) = self.try_take()? {
+                return Ok(Some(owned));
+            }
+            tokio::time::sleep(TAKE_PAUSE).await;
+        }
+        self.try_take()
+    }
+
+    fn try_take(&self) -> Result<Option<Owned>, Error> {
+        let path = self.file(LOCK);
         let open = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -71,6 +94,21 @@ impl DataDir {
         match lock.try_lock() {
             Ok(()) => Ok(Some(Owned { _lock: lock })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(source)) => Err(Error::Folder { path, source }),
+        }
+    }
+
+    /// Whether a process has the folder. The lock tells; a process id could be somebody else's by now.
+    pub fn is_taken(&self) -> Result<bool, Error> {
+        let path = self.file(LOCK);
+        let looked = match File::open(&path) {
+            Ok(lock) => lock.try_lock_shared(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => Err(fs::TryLockError::Error(error)),
+        };
+        match looked {
+            Ok(()) => Ok(false),
+            Err(fs::TryLockError::WouldBlock) => Ok(true),
             Err(fs::TryLockError::Error(source)) => Err(Error::Folder { path, source }),
         }
     }
@@ -102,6 +140,11 @@ impl DataDir {
             problem: error.to_string(),
         })?;
         write_private(&path, &[&text[..], b"\n"].concat()).map_err(failed)
+    }
+
+    /// Closes a file to everybody but its owner, if it is there: a copy from a backup may have lost its mode.
+    pub fn close(&self, name: &str) {
+        let _ = fs::set_permissions(self.file(name), Permissions::from_mode(0o600));
     }
 
     /// Removes a file if it is there.
@@ -173,4 +216,28 @@ pub fn default_path() -> PathBuf {
         |_| PathBuf::from("emporium-data"),
         |places| places.data_dir().join("emporium"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_process_has_the_folder_and_a_look_keeps_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(Some(folder.path())).unwrap();
+        assert!(!dir.is_taken().unwrap());
+        let owned = dir.take().await.unwrap();
+        assert!(owned.is_some() && dir.is_taken().unwrap());
+        assert!(dir.take().await.unwrap().is_none());
+        drop(owned);
+        assert!(!dir.is_taken().unwrap());
+        let look = File::open(dir.file(LOCK)).unwrap();
+        look.lock_shared().unwrap();
+        let (taken, ()) = futures::join!(dir.take(), async {
+            tokio::time::sleep(TAKE_PAUSE).await;
+            drop(look);
+        });
+        assert!(taken.unwrap().is_some());
+    }
 }

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use emporium_seed::LoadError;
+use emporium_service_kit::signals::EXIT_INTERRUPTED;
 use emporium_service_kit::telemetry::BadFilter;
 use emporium_service_kit::{ServiceName, StartError};
-
-use crate::signals::EXIT_INTERRUPTED;
 
 /// What `emporium status` answers when there is no shop to tell about; the same as `systemctl status`.
 const EXIT_NOT_RUNNING: u8 = 3;
@@ -42,6 +41,9 @@ pub enum Error {
     /// No process has the data folder.
     #[error("no shop runs with the data folder {}; start it with `emporium`, or name its folder with --data-dir", _0.display())]
     NotRunning(PathBuf),
+    /// A process has the data folder and is not, or no longer, ready.
+    #[error("the shop with the data folder {} is just starting or stopping; try again in a moment", _0.display())]
+    Unsettled(PathBuf),
     /// A signal came before the work was done. What was started has been stopped.
     #[error("interrupted; what is loaded already stays, and the same command continues safely")]
     Interrupted,

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::data_dir::{DataDir, write_private};
 
-const FILE: &str = "keys.json";
+/// The file with all of them.
+pub const FILE: &str = "keys.json";
 /// Whatever is shorter was not made by this program; of an empty secret everybody knows the tokens.
 const LENGTH_MIN: usize = 32;
 

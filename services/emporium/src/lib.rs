@@ -13,7 +13,6 @@ pub mod run;
 pub mod running;
 pub mod serve;
 pub mod shop;
-pub mod signals;
 pub mod status;
 pub mod terminal;
 

@@ -59,7 +59,8 @@ impl ImportOptions {
                 .file_name()
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default();
-            PathBuf::from(format!("{name}.rejected.csv"))
+            let path = PathBuf::from(format!("{name}.rejected.csv"));
+            std::path::absolute(&path).unwrap_or(path)
         })
     }
 }
@@ -68,7 +69,7 @@ impl ImportOptions {
 pub async fn seed(dir: &DataDir, options: &SeedOptions, stop: &CancellationToken) -> Result<(), Error> {
     let started = Instant::now();
     let outcome = with_shop(dir, stop, async |operator| {
-        generate(operator, options.scale, options.seed).await
+        Box::pin(generate(operator, options.scale, options.seed)).await
     })
     .await?;
     print_outcome(&outcome, started)

@@ -52,7 +52,7 @@ pub async fn with_shop<T>(
     work: impl AsyncFnOnce(&Operator) -> Result<T, Error>,
 ) -> Result<T, Error> {
     // The lock tells whether the shop runs; the file alone could be a leftover of a crash.
-    let Some(owned) = dir.take()? else {
+    let Some(owned) = dir.take().await? else {
         return until(stop, work(&running(dir)?)).await;
     };
     note("The shop does not run; starting it for this command.");
@@ -79,10 +79,7 @@ async fn until<T>(
 /// The shop that another process runs.
 fn running(dir: &DataDir) -> Result<Operator, Error> {
     let (Some(file), Some(keys)) = (RunningFile::read(dir)?, Keys::existing(dir)?) else {
-        return Err(Error::Other(format!(
-            "the shop with the data folder {} is just starting or stopping; try again in a moment",
-            dir.path().display()
-        )));
+        return Err(Error::Unsettled(dir.path().to_path_buf()));
     };
     Ok(Operator {
         urls: file.urls,

@@ -25,8 +25,9 @@ pub struct Options {
     /// Sample data for an empty shop: tiny, small, medium, large or none.
     #[arg(long, env = "EMPORIUM_SAMPLE", default_value = "small", value_name = "SCALE")]
     pub sample: Sample,
-    /// What to log, in `EnvFilter` syntax.
-    #[arg(long, env = "EMPORIUM_LOG", default_value = "warn")]
+    /// What to log, in `EnvFilter` syntax. The driver's pool warns of each connection that the server closes first, which
+    /// is what happens at every stop.
+    #[arg(long, env = "EMPORIUM_LOG", default_value = "warn,sqlx_core::pool=error")]
     pub log: String,
     /// How log lines look.
     #[arg(long, env = "EMPORIUM_LOG_FORMAT", value_enum, default_value_t)]
@@ -77,11 +78,11 @@ impl Options {
 pub async fn run(dir: &DataDir, options: &Options, stop: &CancellationToken) -> Result<(), Error> {
     telemetry::init(&options.log, options.log_format)?;
     let started = Instant::now();
-    let owned = dir.take()?.ok_or_else(|| already_running(dir))?;
+    let owned = dir.take().await?.ok_or_else(|| already_running(dir))?;
     let steps = Steps::begin();
     let shop = Shop::start(dir, owned, options.port, &steps, stop).await;
     steps.end();
-    let shop = match shop {
+    let mut shop = match shop {
         // Whoever sends the signal wants the shop to be stopped, and it is.
         Err(Error::Interrupted) => {
             say("Stopped before the shop was open.");
@@ -92,12 +93,16 @@ pub async fn run(dir: &DataDir, options: &Options, stop: &CancellationToken) -> 
     let filled = stop.run_until_cancelled(fill(dir, &shop, options.sample)).await;
     if let Some(Ok(())) = filled {
         print_table(dir, &shop, started.elapsed());
-        stop.cancelled().await;
     }
+    let kept = match filled {
+        Some(Ok(())) => shop.keep_server(&steps, stop).await,
+        _ => Ok(()),
+    };
     say("Stopping …");
     let stopped = shop.stop().await;
     // Why the shop could not stay open is what counts.
     filled.unwrap_or(Ok(()))?;
+    kept?;
     stopped?;
     say(format_args!(
         "Stopped; everything is kept in {}.",

@@ -20,7 +20,7 @@ pub async fn serve(data_dir: Option<&Path>, options: ServeOptions) -> Result<(),
     } = options;
     telemetry::init(&settings.log, settings.log_format)?;
     if let Some(path) = data_dir
-        && let Some(keys) = Keys::existing(&DataDir::open(Some(path))?)?
+        && let Some(keys) = Keys::existing(&DataDir::look_at(Some(path)))?
     {
         if settings.secret.is_none() {
             settings.secret = Some(keys.secret(service)?.expose().to_owned());
@@ -39,13 +39,17 @@ pub async fn serve(data_dir: Option<&Path>, options: ServeOptions) -> Result<(),
 /// Writes `<service>.env` files: from the data folder's keys when there are some, else from new ones.
 pub fn write_keys(data_dir: Option<&Path>, out: &Path) -> Result<(), Error> {
     let existing = data_dir
-        .map(|path| DataDir::open(Some(path)).and_then(|dir| Keys::existing(&dir)))
+        .map(|path| Keys::existing(&DataDir::look_at(Some(path))))
         .transpose()?;
-    let keys = existing
-        .flatten()
-        .unwrap_or_else(|| Keys::generate(provision::roles()));
+    let (keys, whose) = match existing.flatten() {
+        Some(keys) => (keys, "the data folder's"),
+        None => (Keys::generate(provision::roles()), "new"),
+    };
     keys.write_env_files(out)?;
-    say(format_args!("Wrote <service>.env files into {}.", out.display()));
+    say(format_args!(
+        "Wrote <service>.env files with {whose} keys into {}.",
+        out.display()
+    ));
     Ok(())
 }
 

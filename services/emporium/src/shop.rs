@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::{DataDir, Owned};
-use crate::keys::Keys;
+use crate::keys::{self, Keys};
 use crate::provision::{self, OWNERS, Target, database_of};
 use crate::running::{self, RunningFile};
 use crate::terminal::Steps;
@@ -32,6 +32,9 @@ const BUS_RETENTION: Duration = Duration::from_hours(7 * 24);
 const TRIM_INTERVAL: Duration = Duration::from_hours(1);
 /// How long a signal during the database server's start waits for it to be ready, to stop it in order.
 const START_GRACE: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether the database server still runs.
+const SERVER_LOOK: Duration = Duration::from_millis(250);
 
 /// A running shop, or one that is being started.
 pub struct Shop {
@@ -59,6 +62,9 @@ impl Shop {
     ) -> Result<Self, Error> {
         // Whatever it says is of a run that was killed.
         dir.remove(running::FILE);
+        for secrets in [keys::FILE, admin::FILE] {
+            dir.close(secrets);
+        }
         // Ports first: a clash is better found before anything is started.
         let listeners = services::bind(port).await?;
         let keys = Keys::open(dir, &provision::roles())?;
@@ -70,7 +76,7 @@ impl Shop {
             pools: Vec::new(),
             trimmer: None,
             shutdown: CancellationToken::new(),
-            server: start_server(dir, steps, stop).await?,
+            server: start_server(dir, None, steps, stop).await?,
             _owned: owned,
         };
         let begun = stop.run_until_cancelled(shop.begin(listeners, steps)).await;
@@ -117,6 +123,31 @@ impl Shop {
         self.dir.write(running::FILE, &running)
     }
 
+    /// Starts the database server again whenever it ends by itself (the system's memory ran out, somebody killed it), on
+    /// the same port, so that the services find it again. Returns when `stop` is cancelled, or the reason why there is no
+    /// server any more.
+    pub async fn keep_server(&mut self, steps: &Steps, stop: &CancellationToken) -> Result<(), Error> {
+        loop {
+            let (pid, port) = self.postgres();
+            while self.server.is_running() {
+                let pause = tokio::time::sleep(SERVER_LOOK);
+                if stop.run_until_cancelled(pause).await.is_none() {
+                    return Ok(());
+                }
+            }
+            steps.note(format_args!(
+                "PostgreSQL (process {pid}) ended by itself, see {}; starting it again.",
+                self.server.log_path().display()
+            ));
+            let _ = self.server.stop(); // it has ended; this frees its folder
+            self.server = match start_server(&self.dir, Some(port), steps, stop).await {
+                Err(Error::Interrupted) => return Ok(()),
+                server => server?,
+            };
+            steps.note("PostgreSQL is back.");
+        }
+    }
+
     /// A client of one of the services, in the name of `caller`.
     pub fn client(&self, caller: ServiceName, callee: ServiceName) -> Result<Client, Error> {
         client(&self.keys, &self.urls, caller, callee)
@@ -151,7 +182,12 @@ pub fn client(
 }
 
 /// Downloads, unpacks, makes the cluster and recovers it as needed; that can take long.
-async fn start_server(dir: &DataDir, steps: &Steps, stop: &CancellationToken) -> Result<Server, Error> {
+async fn start_server(
+    dir: &DataDir,
+    port: Option<u16>,
+    steps: &Steps,
+    stop: &CancellationToken,
+) -> Result<Server, Error> {
     let root = dir.file("postgres");
     if !root.join("data").exists() {
         // A new database has no sample data yet, whatever was loaded into the one before.
@@ -159,6 +195,7 @@ async fn start_server(dir: &DataDir, steps: &Steps, stop: &CancellationToken) ->
     }
     let settings = Settings {
         max_connections: 150,
+        port,
         ..Settings::new(root)
     };
     let told = steps.clone();

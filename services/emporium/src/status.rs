@@ -5,8 +5,6 @@ use std::time::Duration;
 use comfy_table::{Table, presets};
 use emporium_service_kit::ServiceName;
 use emporium_service_kit::client::http_builder;
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
 
 use crate::Error;
 use crate::data_dir::DataDir;
@@ -17,11 +15,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Prints a line for each service; [`Error::NotRunning`] when there is no shop.
 pub async fn status(dir: &DataDir) -> Result<(), Error> {
-    let not_running = || Error::NotRunning(dir.path().to_path_buf());
-    let file = RunningFile::read(dir)?.ok_or_else(not_running)?;
-    if !is_alive(file.pid) {
-        return Err(not_running());
+    if !dir.is_taken()? {
+        return Err(Error::NotRunning(dir.path().to_path_buf()));
     }
+    let file = RunningFile::read(dir)?.ok_or_else(|| Error::Unsettled(dir.path().to_path_buf()))?;
     let client = http_builder()
         .timeout(ANSWER_TIMEOUT)
         .build()
@@ -46,12 +43,6 @@ pub async fn status(dir: &DataDir) -> Result<(), Error> {
     table.add_rows(futures::future::join_all(states).await);
     say(table);
     Ok(())
-}
-
-fn is_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // One of another user is alive too.
-    pid.is_some_and(|pid| matches!(test_kill_process(pid), Ok(()) | Err(Errno::PERM)))
 }
 
 async fn is_well(client: &reqwest::Client, url: String) -> bool {

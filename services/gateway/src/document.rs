@@ -10,7 +10,7 @@ const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
 /// Besides what an operation names itself: what can happen to every request.
 const ANY_OTHER: &str = "Any other problem: 400 and 422 for what cannot be read or accepted, 403 `cross-site-request`, \
-    405, 413, 415, 503 while a service is away.";
+    and `user-blocked` when a blocked customer's session is presented, 405, 413, 415, 503 while a service is away.";
 
 /// Completes the document of a router that has all its documented routes.
 pub fn complete(document: &mut OpenApi) {

@@ -15,6 +15,9 @@ pub enum Error {
     /// 403 `administrators-only`: signed in, but not as an administrator.
     #[error("administrators only")]
     AdministratorsOnly,
+    /// 403 `user-blocked`: signed in, but an administrator has blocked the account. All that is left is to sign out.
+    #[error("the account is blocked")]
+    UserBlocked,
     /// 403 `cross-site-request`: a browser sent a change on behalf of another site.
     #[error("a request from another site")]
     CrossSite,
@@ -48,6 +51,10 @@ impl From<Error> for Problem {
             Error::AdministratorsOnly => {
                 Self::forbidden("administrators-only", "Only administrators may do this.")
             }
+            Error::UserBlocked => Self::forbidden(
+                "user-blocked",
+                "This account is blocked. Please get in touch with the shop.",
+            ),
             Error::CrossSite => Self::forbidden(
                 "cross-site-request",
                 "This came from another site; nothing was changed.",

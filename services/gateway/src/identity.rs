@@ -29,15 +29,35 @@ pub struct Identity {
     pub role: Role,
     /// The session's token, for ending it.
     pub token: String,
+    /// True while an administrator has blocked them: the session can only be ended.
+    blocked: bool,
 }
 
-/// A handler's demand for somebody who is signed in; 401 for everybody else.
+impl Identity {
+    /// True while an administrator has blocked them.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Somebody who may do more than sign out; 403 otherwise.
+    fn unblocked(self) -> Result<Self, Error> {
+        if self.blocked {
+            return Err(Error::UserBlocked);
+        }
+        Ok(self)
+    }
+}
+
+/// A handler's demand for somebody who is signed in; 401 for everybody else, 403 for the blocked.
 pub struct SignedIn(pub Identity);
+
+/// A demand for somebody who is signed in, blocked or not; 401 for everybody else. For signing out only.
+pub struct SignedInOrBlocked(pub Identity);
 
 /// A handler's demand for an administrator; 401 or 403 for everybody else.
 pub struct Administrator;
 
-/// Somebody with a cart: signed in or not.
+/// Somebody with a cart: signed in or not. As a handler's demand: 403 for the blocked.
 pub struct Shopper {
     /// Who, when signed in.
     pub identity: Option<Identity>,
@@ -74,7 +94,7 @@ pub fn has_bearer(headers: &HeaderMap) -> bool {
     matches!(presented(headers), Some(Presented::Header(Some(_))))
 }
 
-/// Who is asking, `None` when nobody says so or a cookie is left over from a session that is over. A wrong
+/// Who is asking, blocked or not; `None` when nobody says so or a cookie is left over from a session that is over. A wrong
 /// `Authorization` header is 401, whatever is asked for; 503 when the sessions service is away.
 pub async fn identify(app: &App, headers: &HeaderMap) -> Result<Option<Identity>, Error> {
     match presented(headers) {
@@ -100,15 +120,25 @@ async fn look_up(app: &App, token: &str) -> Result<Option<Identity>, Error> {
         user_id: session.user_id,
         role: session.role,
         token: token.to_owned(),
+        blocked: session.blocked,
     }))
+}
+
+impl FromRequestParts<App> for SignedInOrBlocked {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        let identity = identify(app, &parts.headers).await?;
+        identity.map(Self).ok_or(Error::SignInRequired)
+    }
 }
 
 impl FromRequestParts<App> for SignedIn {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        let identity = identify(app, &parts.headers).await?;
-        identity.map(Self).ok_or(Error::SignInRequired)
+        let SignedInOrBlocked(identity) = SignedInOrBlocked::from_request_parts(parts, app).await?;
+        identity.unblocked().map(Self)
     }
 }
 
@@ -128,8 +158,9 @@ impl FromRequestParts<App> for Shopper {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        let identity = identify(app, &parts.headers).await?;
         Ok(Self {
-            identity: identify(app, &parts.headers).await?,
+            identity: identity.map(Identity::unblocked).transpose()?,
             anonymous_cart: anonymous_cart(&parts.headers),
         })
     }

@@ -51,7 +51,8 @@ fn answer(app: &App, opened: Opened) -> (HeaderMap, Json<CartView>) {
     params(("X-Cart-Id" = Option<String>, Header, description = "The anonymous cart, for clients without cookies.")),
     responses(
     (status = 200, body = CartView),
-    (status = 401, body = ProblemDocument, description = "`sign-in-required`: a session was presented that is none")))]
+    (status = 401, body = ProblemDocument, description = "`sign-in-required`: a session was presented that is none"),
+    (status = 403, body = ProblemDocument, description = "`user-blocked`")))]
 async fn get_cart(State(app): State<App>, shopper: Shopper) -> Answer {
     let opened = cart::open(&app, &shopper).await?;
     Ok(answer(&app, opened))
@@ -66,6 +67,7 @@ async fn get_cart(State(app): State<App>, shopper: Shopper) -> Answer {
     responses(
     (status = 200, body = CartView),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`: a session was presented that is none"),
+    (status = 403, body = ProblemDocument, description = "`user-blocked`"),
     (status = 404, body = ProblemDocument, description = "`not-found`: no such product"),
     (status = 409, body = ProblemDocument, description = "`product-archived`"),
     (status = 422, body = ProblemDocument, description = "`invalid`")))]
@@ -86,7 +88,8 @@ async fn set_cart_quantity(
         ("X-Cart-Id" = Option<String>, Header, description = "The anonymous cart, for clients without cookies.")),
     responses(
     (status = 200, body = CartView),
-    (status = 401, body = ProblemDocument, description = "`sign-in-required`: a session was presented that is none")))]
+    (status = 401, body = ProblemDocument, description = "`sign-in-required`: a session was presented that is none"),
+    (status = 403, body = ProblemDocument, description = "`user-blocked`")))]
 async fn remove_from_cart(State(app): State<App>, shopper: Shopper, Path(product): Path<Uuid>) -> Answer {
     let opened = cart::remove(&app, &shopper, product).await?;
     Ok(answer(&app, opened))

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::clients::carts::CartLine;
 use crate::cookies;
 use crate::error::Error;
-use crate::identity::{self, AnonymousCart, SignedIn};
+use crate::identity::{self, AnonymousCart, SignedInOrBlocked};
 
 pub fn routes() -> Api<App> {
     Api::default()
@@ -77,24 +77,27 @@ async fn sign_in(
     Ok((StatusCode::CREATED, headers, Json(session)))
 }
 
-/// Signs out: this session ends.
+/// Signs out: this session ends. Also for customers who are blocked.
 #[utoipa::path(delete, path = "/api/sessions/current", tag = "accounts",
     security(("bearer" = []), ("cookie" = [])), responses(
     (status = 204, description = "Signed out."),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`")))]
-async fn sign_out(State(app): State<App>, SignedIn(me): SignedIn) -> Result<(StatusCode, HeaderMap), Error> {
+async fn sign_out(
+    State(app): State<App>,
+    SignedInOrBlocked(me): SignedInOrBlocked,
+) -> Result<(StatusCode, HeaderMap), Error> {
     app.clients.sessions.revoke(&me.token).await?;
     Ok((StatusCode::NO_CONTENT, forget_session(&app)))
 }
 
-/// Signs out everywhere: all sessions of this user end.
+/// Signs out everywhere: all sessions of this user end. Also for customers who are blocked.
 #[utoipa::path(delete, path = "/api/sessions", tag = "accounts",
     security(("bearer" = []), ("cookie" = [])), responses(
     (status = 204, description = "Signed out everywhere."),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`")))]
 async fn sign_out_everywhere(
     State(app): State<App>,
-    SignedIn(me): SignedIn,
+    SignedInOrBlocked(me): SignedInOrBlocked,
 ) -> Result<(StatusCode, HeaderMap), Error> {
     app.clients.sessions.revoke_all(me.user_id).await?;
     Ok((StatusCode::NO_CONTENT, forget_session(&app)))

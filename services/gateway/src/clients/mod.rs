@@ -33,7 +33,7 @@ pub use reads::reads;
 pub use sessions::Sessions;
 pub use users::Users;
 
-/// How long a read may take, for each try: a page should rather say what is missing than keep its reader waiting.
+/// How long a read may take, all its tries together: a page should rather say what is missing than keep its reader waiting.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a service may take to say how it is.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_millis(500);

@@ -32,6 +32,8 @@ pub struct Session {
     pub user_id: Uuid,
     /// What they may do.
     pub role: Role,
+    /// True while they are blocked: all that is left to do with the session is to end it.
+    pub blocked: bool,
 }
 
 impl Sessions {

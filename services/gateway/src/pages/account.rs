@@ -237,9 +237,9 @@ pub async fn change_preferences(
     Ok(personal(problem.status, &page))
 }
 
-/// `POST /account/sign-out-everywhere`.
+/// `POST /account/sign-out-everywhere`, also for the blocked.
 pub async fn sign_out_everywhere(State(app): State<App>, visitor: Visitor) -> Result<Response, Error> {
-    let me = visitor.signed_in()?.user_id;
+    let me = visitor.signed_in_or_blocked()?.user_id;
     app.clients.sessions.revoke_all(me).await?;
     let mut answer = see_other("/?note=signed-out-everywhere");
     cookies::forget(answer.headers_mut(), &app.config, cookies::SESSION);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use axum::extract::Path;
 use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::error::Error;
 
@@ -69,6 +69,17 @@ pub async fn serve(Path(name): Path<String>) -> Result<Response, Error> {
         ),
     ];
     Ok((headers, file.bytes).into_response())
+}
+
+/// `GET /favicon.ico`: asked for by browsers that were not told of the icon, on an answer that is no page.
+pub async fn favicon() -> Redirect {
+    Redirect::temporary(&addresses().favicon)
+}
+
+/// `GET /robots.txt`: what is personal or endless is not for crawlers.
+pub async fn robots() -> &'static str {
+    "User-agent: *\nDisallow: /account\nDisallow: /admin\nDisallow: /api\nDisallow: /cart\nDisallow: /checkout\n\
+     Disallow: /orders\nDisallow: /search\n"
 }
 
 fn file(stem: &str, extension: &str, kind: &'static str, bytes: &'static [u8]) -> File {

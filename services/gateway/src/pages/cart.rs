@@ -111,6 +111,9 @@ fn page(visitor: &Visitor, view: &CartView, note: Option<&str>) -> CartPage {
             "The catalogue does not answer just now, so names and prices are missing. What is in your basket is safe.",
         ));
     }
+    chrome
+        .notices
+        .extend(visitor.blocked.as_ref().map(|_| Notice::blocked()));
     if visitor.sessions_away {
         chrome.notices.push(Notice::warning(
             "A basket that you filled while signed in cannot be shown before we know who you are.",
@@ -146,6 +149,9 @@ pub(super) fn count(view: &CartView) -> i64 {
 fn away(visitor: &Visitor, error: &Error) -> CartPage {
     tracing::warn!(%error, "basket cannot be shown");
     let mut chrome = Chrome::with_count(visitor, None);
+    chrome
+        .notices
+        .extend(visitor.blocked.as_ref().map(|_| Notice::blocked()));
     chrome.notices.push(Notice::warning(
         "Your basket cannot be shown just now. What is in it is safe; please try again in a moment.",
     ));
@@ -163,8 +169,8 @@ fn away(visitor: &Visitor, error: &Error) -> CartPage {
 #[derive(Deserialize)]
 pub struct AddForm {
     product_id: String,
-    #[serde(default)]
-    quantity: String,
+    /// Absent means one: the buttons of lists send none.
+    quantity: Option<String>,
 }
 
 /// `POST /cart/items`: adds to what is in the basket already.
@@ -174,11 +180,14 @@ pub async fn add(
     Form(form): Form<AddForm>,
 ) -> Result<Response, Error> {
     let product = Uuid::try_parse(&form.product_id).map_err(|_| Error::Unknown("product"))?;
-    let more = quantity(&form.quantity).unwrap_or(1).max(1);
+    let page = |note| link(&format!("/products/{product}"), [("note", note)]);
+    let more = form.quantity.as_deref().map_or(Some(1), quantity);
+    let Some(more) = more.filter(|more| *more >= 1) else {
+        return Ok(see_other(&page("quantity")));
+    };
     let there = cart::open(&app, &visitor.shopper).await?.view;
     let there = there.items.iter().find(|line| line.product_id == product);
     let there = there.map_or(0, |line| line.quantity);
-    let page = |note| link(&format!("/products/{product}"), [("note", note)]);
     if there.saturating_add(more) > QUANTITY_MAX {
         return Ok(see_other(&page("cart-full")));
     }
@@ -202,11 +211,9 @@ pub async fn set(
     Path(product): Path<Uuid>,
     Form(form): Form<QuantityForm>,
 ) -> Result<Response, Error> {
-    // What is no number stays as it was: the page shows it again.
-    let Some(quantity) = quantity(&form.quantity) else {
-        return Ok(see_other("/cart"));
+    let Some(quantity) = quantity(&form.quantity).filter(|quantity| *quantity <= QUANTITY_MAX) else {
+        return Ok(see_other("/cart?note=quantity"));
     };
-    let quantity = quantity.min(QUANTITY_MAX);
     let opened = cart::set_quantity(&app, &visitor.shopper, product, quantity).await?;
     let mut answer = see_other("/cart?note=changed");
     opened.cookie.apply(&app.config, answer.headers_mut());

@@ -18,10 +18,12 @@ use crate::pages::assets::{self, Assets};
 use crate::pages::{PART_TIMEOUT, part};
 
 /// Somebody who looks at a page. Unlike the API's extractors this never refuses: while the sessions service is away,
-/// everybody is a stranger, and pages say so.
+/// everybody is a stranger, and pages say so. Whoever is blocked is a stranger too, but is told where it matters.
 pub struct Visitor {
     /// Who, and with which cart.
     pub shopper: Shopper,
+    /// Who would be signed in if they were not blocked.
+    pub blocked: Option<Identity>,
     /// True when a session was presented but nobody could say whose it is.
     pub sessions_away: bool,
 }
@@ -48,11 +50,16 @@ impl Visitor {
         if let Err(error) = &identified {
             tracing::warn!(error, "a visitor's session could not be looked up");
         }
+        let (blocked, identity) = match identified.unwrap_or_default() {
+            Some(identity) if identity.is_blocked() => (Some(identity), None),
+            identity => (None, identity),
+        };
         Self {
             shopper: Shopper {
-                identity: identified.unwrap_or_default(),
+                identity,
                 anonymous_cart: identity::anonymous_cart(headers),
             },
+            blocked,
             sessions_away,
         }
     }
@@ -61,12 +68,18 @@ impl Visitor {
     pub fn signed_in(&self) -> Result<&Identity, Error> {
         match &self.shopper.identity {
             Some(identity) => Ok(identity),
+            None if self.blocked.is_some() => Err(Error::UserBlocked),
             None if self.sessions_away => Err(Error::Call(CallError::Unavailable {
                 callee: ServiceName::Sessions,
                 reason: "nobody can say who is asking".to_owned(),
             })),
             None => Err(Error::SignInRequired),
         }
+    }
+
+    /// Who is signed in, blocked or not; an error for everybody else. For signing out only.
+    pub fn signed_in_or_blocked(&self) -> Result<&Identity, Error> {
+        self.blocked.as_ref().map_or_else(|| self.signed_in(), Ok)
     }
 
     /// Who is signed in as an administrator; an error for everybody else.
@@ -169,6 +182,16 @@ impl Notice {
             "Not everything from the basket that you filled before signing in fitted into yours: 999 of a product and \
              100 products are the most. Please look through it.",
         )
+    }
+
+    /// The visitor would be signed in, were the account not blocked.
+    pub fn blocked() -> Self {
+        let text = "Your account is blocked, so you are treated as if you were not signed in. What was in your own basket \
+            is kept. Please get in touch with us.";
+        Self {
+            link: Some(("/sign-out", "Sign out")),
+            ..Self::warning(text)
+        }
     }
 
     fn new(kind: NoticeKind, text: impl Into<String>) -> Self {
@@ -276,7 +299,9 @@ fn note_text(note: &str) -> Option<Notice> {
         "product-changed" => "The product has been changed.",
         "product-archived" => "The product has been archived: it can be bought no more.",
         "stock" => "The stock has been changed.",
-        "user-blocked" => "The account has been blocked and signed out.",
+        "user-blocked" => {
+            "The account has been blocked: it can order nothing, and whoever is signed in with it is told so."
+        }
         "user-opened" => "The account can be used again.",
         "called-back" => "The provider's answer has been delivered.",
         "registered" => {
@@ -285,6 +310,12 @@ fn note_text(note: &str) -> Option<Notice> {
             ));
         }
         "cart-dropped" => return Some(Notice::dropped()),
+        "last-administrator" => {
+            return Some(Notice::error(
+                "That is the last administrator who is not blocked, so the account stays open: nobody could open it again.",
+            ));
+        }
+        "quantity" => return Some(Notice::error("Please choose a whole number up to 999.")),
         "cart-full" => {
             return Some(Notice::error(
                 "No more of this product fits into your basket: 999 is the most.",

@@ -24,8 +24,8 @@ struct ErrorPage {
     status: u16,
     heading: &'static str,
     text: String,
-    /// Where to try again, when that may help.
-    retry: Option<String>,
+    /// Where to go on, besides the front page: address and words.
+    onward: Option<(String, &'static str)>,
 }
 
 /// Layer: turns problems into pages for whoever asked for HTML outside of `/api`.
@@ -77,7 +77,7 @@ async fn page(answer: Response, back: &str) -> Response {
         status: problem.status.as_u16(),
         heading,
         text,
-        retry: problem.status.is_server_error().then(|| back.to_owned()),
+        onward: onward(&problem, back),
     };
     let mut answer = personal(problem.status, &page);
     for name in [header::RETRY_AFTER, header::ALLOW] {
@@ -88,12 +88,26 @@ async fn page(answer: Response, back: &str) -> Response {
     answer
 }
 
+fn onward(problem: &Problem, back: &str) -> Option<(String, &'static str)> {
+    match (problem.status, &*problem.code) {
+        (_, "user-blocked") => Some(("/sign-out".to_owned(), "Sign out")),
+        (status, _) if status.is_server_error() => Some((back.to_owned(), "Try again")),
+        _ => None,
+    }
+}
+
 fn words(problem: &Problem) -> (&'static str, String) {
     match (problem.status, &*problem.code) {
         (_, "cross-site-request") => (
             "That did not come from here",
             "This request was sent by another site, so nothing was changed. If you meant it, please do it on one of our \
              pages."
+                .to_owned(),
+        ),
+        (_, "user-blocked") => (
+            "This account is blocked",
+            "You can look around, but your account, your orders and the checkout are closed for now. Nothing of yours has \
+             been deleted. Please get in touch with us."
                 .to_owned(),
         ),
         (_, "administrators-only") => (

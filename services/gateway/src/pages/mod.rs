@@ -54,7 +54,7 @@ pub fn favicon() -> &'static str {
     &assets::addresses().favicon
 }
 
-/// How long a page waits for something it can do without. Longer than one try of a read may take, so that a service that
+/// How long a page waits for something it can do without. Longer than a read may take, so that a service that
 /// hangs is noticed by the circuit breaker, which then spares the next pages the wait.
 const PART_TIMEOUT: Duration = Duration::from_millis(2_500);
 
@@ -72,6 +72,8 @@ pub fn routes() -> Router<App> {
         .route("/orders", get(orders::list))
         .route("/orders/{id}", get(orders::show))
         .route("/assets/{file}", get(assets::serve))
+        .route("/favicon.ico", get(assets::favicon))
+        .route("/robots.txt", get(assets::robots))
         .merge(account_routes())
         .merge(admin::routes())
 }

@@ -217,15 +217,24 @@ async fn not_signed_up(app: &App, visitor: &Visitor, form: &SignForm, problem: P
 #[template(path = "sign-out.html")]
 struct SignOutPage {
     pub chrome: Chrome,
+    /// True before it is done.
+    pub ask: bool,
+    /// True when all sessions can be ended as well from here: for the blocked, whose account page is closed.
+    pub everywhere: bool,
 }
 
 /// `GET /sign-out`: asks, since a link alone must not change anything.
 pub async fn show_out(State(app): State<App>, visitor: Visitor) -> Response {
-    if visitor.shopper.identity.is_none() && !visitor.sessions_away {
+    let blocked = visitor.blocked.is_some();
+    if visitor.shopper.identity.is_none() && !blocked && !visitor.sessions_away {
         return see_other("/");
     }
-    let chrome = Chrome::of(&app, &visitor).await;
-    personal(StatusCode::OK, &SignOutPage { chrome })
+    let page = SignOutPage {
+        chrome: Chrome::of(&app, &visitor).await,
+        ask: true,
+        everywhere: blocked,
+    };
+    personal(StatusCode::OK, &page)
 }
 
 /// `POST /sign-out`. The browser forgets the session in any case; when it could not be ended as well, the answer says so.
@@ -242,7 +251,12 @@ pub async fn sign_out(State(app): State<App>, headers: axum::http::HeaderMap) ->
                 "This browser has forgotten your session, but it could not be ended on our side just now. To be sure, \
                  sign in later and choose “Sign out everywhere” in your account.",
             ));
-            personal(StatusCode::SERVICE_UNAVAILABLE, &SignOutPage { chrome })
+            let page = SignOutPage {
+                chrome,
+                ask: false,
+                everywhere: false,
+            };
+            personal(StatusCode::SERVICE_UNAVAILABLE, &page)
         }
         _ => see_other("/?note=signed-out"),
     };

@@ -229,6 +229,12 @@ async fn accounts_products_stock_and_books() {
         .await
         .expect(200);
     assert_eq!(shown["active"], false);
+    let own = format!("/users/{}/status", id(2));
+    answers(&shop.users, "PATCH", &own, problem(409, "last-administrator")).await;
+    shop.admin()
+        .patch(&format!("/api/admin/users/{}", id(2)), json!({ "active": false }))
+        .await
+        .expect_problem(409, "last-administrator");
 
     let mug = product(id(1), "Mug", 250, 5);
     answers(

@@ -7,7 +7,8 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::html;
 use crate::support::{
-    ADMIN_TOKEN, AT, CUSTOMER, CUSTOMER_TOKEN, Shop, answers, cart, id, ok, order, product, user,
+    ADMIN_TOKEN, AT, BLOCKED_TOKEN, CUSTOMER, CUSTOMER_TOKEN, Shop, answers, cart, id, ok, order, product,
+    user,
 };
 
 /// Text that is up to no good wherever it is put.
@@ -42,6 +43,14 @@ impl<'a> Browser<'a> {
         Self {
             shop,
             cookie: format!("session={ADMIN_TOKEN}"),
+        }
+    }
+
+    /// The customer, blocked.
+    pub fn blocked(shop: &'a Shop) -> Self {
+        Self {
+            shop,
+            cookie: format!("session={BLOCKED_TOKEN}"),
         }
     }
 

@@ -132,6 +132,12 @@ async fn every_address_that_needs_a_session_says_so_and_means_it() {
             shop.send(&method, &at, &[], None)
                 .await
                 .expect_problem(401, "sign-in-required");
+            // The blocked can end their sessions and nothing else.
+            if !path.starts_with("/api/sessions") {
+                let bearer = format!("Bearer {BLOCKED_TOKEN}");
+                let reply = shop.send(&method, &at, &[("authorization", &bearer)], None).await;
+                reply.expect_problem(403, "user-blocked");
+            }
         }
         if path.starts_with("/api/admin") {
             let bearer = format!("Bearer {CUSTOMER_TOKEN}");

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod admin;
+mod blocked;
 mod browser;
 mod cart;
 mod documents;

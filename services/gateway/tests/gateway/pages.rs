@@ -22,7 +22,7 @@ fn public_pages() -> Vec<String> {
 }
 
 /// Pages for the customer.
-fn own_pages() -> Vec<String> {
+pub fn own_pages() -> Vec<String> {
     vec![
         "/checkout?seen=1".to_owned(),
         "/orders".to_owned(),
@@ -35,7 +35,7 @@ fn own_pages() -> Vec<String> {
 }
 
 /// Pages for administrators.
-fn admin_pages() -> Vec<String> {
+pub fn admin_pages() -> Vec<String> {
     vec![
         "/admin/orders".to_owned(),
         "/admin/orders?status=all".to_owned(),

@@ -89,7 +89,14 @@ async fn a_stranger_fills_a_basket() {
                     .post(&format!("/cart/items/{one}"), &[("quantity", odd)])
                     .await
             ),
-            "/cart"
+            "/cart?note=quantity"
+        );
+        let fields = [("product_id", &*one), ("quantity", odd)];
+        let refused = browser.post("/cart/items", &fields).await;
+        assert_eq!(
+            redirect(&refused),
+            format!("/products/{one}?note=quantity"),
+            "{odd}"
         );
     }
     let full = browser

@@ -253,6 +253,14 @@ async fn administrators_forms() {
         .post(&format!("/admin{status}"), &[("active", "false"), ("q", "a&b")])
         .await;
     assert_eq!(redirect(&blocked), "/admin/users?q=a%26b&note=user-blocked");
+    let told = admin.page("/admin/users?note=user-blocked", 200).await;
+    assert!(told.contains("it can order nothing"));
+    let own = format!("/users/{}/status", id(9));
+    answers(&shop.users, "PATCH", &own, problem(409, "last-administrator")).await;
+    let refused = admin.post(&format!("/admin{own}"), &[("active", "false")]).await;
+    assert_eq!(redirect(&refused), "/admin/users?note=last-administrator");
+    let told = admin.page(redirect(&refused), 200).await;
+    assert!(told.contains("the last administrator"));
     let callback = format!("/admin/orders/{}/payment-callback", id(70));
     assert_eq!(admin.post(&callback, &[("outcome", "maybe")]).await.status, 404);
     for at in [

@@ -16,6 +16,8 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 pub const CUSTOMER: Uuid = Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001);
 pub const CUSTOMER_TOKEN: &str = "customer-token";
 pub const ADMIN_TOKEN: &str = "admin-token";
+/// Of another session of the customer's, as if the customer were blocked.
+pub const BLOCKED_TOKEN: &str = "blocked-token";
 pub const AT: &str = "2026-03-01T12:00:00Z";
 
 /// The gateway and its stand-ins. Everything a stand-in was not told about is 404 without a problem document, which the
@@ -32,7 +34,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// Everything up; two sessions are known, a customer's and an administrator's.
+    /// Everything up; sessions are known of a customer, an administrator, and a blocked customer.
     pub async fn open() -> Self {
         Self::open_at(None).await
     }
@@ -68,16 +70,21 @@ impl Shop {
             url: format!("http://{}", running.address),
             _running: running,
         };
-        shop.know_session(CUSTOMER_TOKEN, CUSTOMER, "customer").await;
-        shop.know_session(ADMIN_TOKEN, Uuid::from_u128(9), "admin").await;
+        shop.know_session(CUSTOMER_TOKEN, CUSTOMER, "customer", false)
+            .await;
+        shop.know_session(ADMIN_TOKEN, Uuid::from_u128(9), "admin", false)
+            .await;
+        shop.know_session(BLOCKED_TOKEN, CUSTOMER, "customer", true).await;
         shop
     }
 
-    async fn know_session(&self, token: &str, user: Uuid, role: &str) {
+    async fn know_session(&self, token: &str, user: Uuid, role: &str, blocked: bool) {
         Mock::given(method("POST"))
             .and(path("/sessions/lookup"))
             .and(body_partial_json(json!({ "token": token })))
-            .respond_with(ok(&json!({ "user_id": user, "role": role, "expires_at": AT })))
+            .respond_with(ok(
+                &json!({ "user_id": user, "role": role, "expires_at": AT, "blocked": blocked }),
+            ))
             .mount(&self.sessions)
             .await;
         // Everything else is unknown, at a lower priority.

@@ -24,7 +24,7 @@ pub fn routes() -> Api<App> {
     security(("bearer" = []), ("cookie" = [])), params(("service" = Consumer, Path), PageQuery), responses(
     (status = 200, body = Page<DeadLetter>),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`"),
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
     (status = 404, body = ProblemDocument, description = "`not-found`: not a consumer")))]
 async fn admin_list_dead_letters(
     State(app): State<App>,
@@ -47,7 +47,7 @@ async fn admin_list_dead_letters(
     params(("service" = Consumer, Path), ("id" = i64, Path)), responses(
     (status = 200, body = DeadLetter),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`"),
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
     (status = 404, body = ProblemDocument, description = "`not-found`"),
     (status = 409, body = ProblemDocument, description = "`still-rejected`, with the reason")))]
 async fn admin_replay_dead_letter(

@@ -40,7 +40,7 @@ pub struct Callback {
     security(("bearer" = []), ("cookie" = [])), params(OrderQuery), responses(
     (status = 200, body = AdminOrderList),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`")))]
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`")))]
 async fn admin_list_orders(
     State(app): State<App>,
     _: Administrator,
@@ -54,7 +54,7 @@ async fn admin_list_orders(
     security(("bearer" = []), ("cookie" = [])), params(("id" = Uuid, Path)), responses(
     (status = 200, body = AdminOrderDetail),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`"),
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
     (status = 404, body = ProblemDocument, description = "`not-found`")))]
 async fn admin_get_order(
     State(app): State<App>,
@@ -70,7 +70,7 @@ async fn admin_get_order(
     security(("bearer" = []), ("cookie" = [])), params(("id" = Uuid, Path)), responses(
     (status = 200, body = Charge),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`"),
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
     (status = 404, body = ProblemDocument, description = "`not-found`: nothing was charged")))]
 async fn admin_payment_callback(
     State(app): State<App>,
@@ -86,7 +86,7 @@ async fn admin_payment_callback(
     security(("bearer" = []), ("cookie" = [])), responses(
     (status = 200, body = Ledger),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`")))]
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`")))]
 async fn admin_ledger(State(app): State<App>, _: Administrator) -> Result<Json<Ledger>, Error> {
     Ok(Json(app.clients.payments.ledger().await?))
 }

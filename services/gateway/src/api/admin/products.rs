@@ -117,7 +117,7 @@ pub struct StockChange {
     security(("bearer" = []), ("cookie" = [])), responses(
     (status = 201, body = Product, headers(("Location" = String))),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`"),
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
     (status = 409, body = ProblemDocument, description = "`sku-taken`"),
     (status = 422, body = ProblemDocument, description = "`invalid`")))]
 async fn admin_create_product(
@@ -135,7 +135,7 @@ async fn admin_create_product(
     security(("bearer" = []), ("cookie" = [])), params(("id" = Uuid, Path)), responses(
     (status = 200, body = Product),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`"),
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
     (status = 404, body = ProblemDocument, description = "`not-found`"),
     (status = 422, body = ProblemDocument, description = "`invalid`")))]
 async fn admin_change_product(
@@ -152,7 +152,7 @@ async fn admin_change_product(
     security(("bearer" = []), ("cookie" = [])), params(("id" = Uuid, Path)), responses(
     (status = 200, body = Product),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`"),
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
     (status = 404, body = ProblemDocument, description = "`not-found`")))]
 async fn admin_archive_product(
     State(app): State<App>,
@@ -169,7 +169,7 @@ async fn admin_archive_product(
         ("Idempotency-Key" = Option<String>, Header, description = "With a key, repeating changes nothing.")), responses(
     (status = 200, body = Product),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`"),
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
     (status = 404, body = ProblemDocument, description = "`not-found`"),
     (status = 409, body = ProblemDocument, description = "`stock-negative`"),
     (status = 422, body = ProblemDocument, description = "`invalid`")))]

@@ -47,7 +47,7 @@ pub struct UserQuery {
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Activity {
-    /// False blocks the account: its sessions end, and it can order nothing.
+    /// False blocks the account: its sessions can do no more than sign out (403 `user-blocked`) until it is opened again.
     #[garde(skip)]
     active: bool,
 }
@@ -58,7 +58,7 @@ pub struct Activity {
     params(UserQuery), responses(
     (status = 200, body = Page<User>),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`")))]
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`")))]
 async fn admin_list_users(
     State(app): State<App>,
     _: Administrator,
@@ -81,7 +81,7 @@ async fn admin_list_users(
     security(("bearer" = []), ("cookie" = [])), params(("id" = Uuid, Path)), responses(
     (status = 200, body = User),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`"),
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
     (status = 404, body = ProblemDocument, description = "`not-found`")))]
 async fn admin_get_user(
     State(app): State<App>,
@@ -97,8 +97,9 @@ async fn admin_get_user(
     security(("bearer" = []), ("cookie" = [])), params(("id" = Uuid, Path)), responses(
     (status = 200, body = User),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
-    (status = 403, body = ProblemDocument, description = "`administrators-only`"),
-    (status = 404, body = ProblemDocument, description = "`not-found`")))]
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
+    (status = 404, body = ProblemDocument, description = "`not-found`"),
+    (status = 409, body = ProblemDocument, description = "`last-administrator`: the last one who is not blocked stays so")))]
 async fn admin_set_user_active(
     State(app): State<App>,
     _: Administrator,

@@ -97,8 +97,12 @@ pub async fn set_status(
         "false" => false,
         _ => return Err(Error::Unknown("status")),
     };
-    app.clients.users.set_active(id, active).await?;
-    let note = if active { "user-opened" } else { "user-blocked" };
+    let note = match app.clients.users.set_active(id, active).await {
+        Ok(_) if active => "user-opened",
+        Ok(_) => "user-blocked",
+        Err(error) if error.code() == Some("last-administrator") => "last-administrator",
+        Err(error) => return Err(error.into()),
+    };
     Ok(see_other(&link(
         "/admin/users",
         [("q", form.q.as_str()), ("note", note)],
