@@ -89,8 +89,11 @@ impl ShopProcess {
     pub fn spawn(&mut self, program: &str, options: &Options) {
         assert!(self.child.is_none(), "the program runs already");
         self.output.lock().unwrap().clear();
-        let mut command = Command::new(program);
+        // Started by `nohup`, as a CI runner may be, everything below ignores SIGHUP from the start: undone here.
+        let mut command = Command::new("env");
         command
+            .arg("--default-signal=HUP")
+            .arg(program)
             .arg("--data-dir")
             .arg(self.path())
             .args(["--port", &options.port.unwrap_or(0).to_string()])

@@ -4,6 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use emporium_test_kit::Reply;
 use emporium_tests::customer::text;
 use emporium_tests::process::emporium_postgres_pid;
 use emporium_tests::{Admin, Customer, Options, ShopProcess};
@@ -50,6 +51,68 @@ async fn sigkill_loses_nothing_and_leaves_no_orphan() {
             .expect(200)["stock"],
         18
     );
+}
+
+/// Asks until the answer is no longer 503.
+async fn again(what: &str, ask: impl AsyncFn() -> Reply) -> Value {
+    let reply = emporium_test_kit::eventually(what, 30, async || {
+        let reply = ask().await;
+        (reply.status != 503).then_some(reply)
+    });
+    let reply = reply.await;
+    assert!(
+        (200..300).contains(&reply.status),
+        "{what}: {} {}",
+        reply.status,
+        reply.text
+    );
+    reply.json
+}
+
+#[tokio::test]
+async fn a_killed_database_server_is_started_again() {
+    let mut shop = ShopProcess::start(PROGRAM, &Options::default()).await;
+    let product = Admin::of(&shop).await.product("Survivor", 1_500, 20).await;
+    let customer = Customer::sign_up(&shop).await;
+    let address = customer.add_address().await;
+    customer.put(&product, 1).await;
+    for times in 1..=2 {
+        let server = shop.postgres_pid();
+        rustix::process::kill_process(
+            rustix::process::Pid::from_raw(server.try_into().unwrap()).unwrap(),
+            rustix::process::Signal::KILL,
+        )
+        .unwrap();
+        emporium_test_kit::eventually("it is back", 30, async || {
+            (shop.output().matches("PostgreSQL is back.").count() == times).then_some(())
+        })
+        .await;
+        assert_ne!(shop.postgres_pid(), server);
+    }
+    assert!(
+        shop.output().contains("ended by itself, see "),
+        "{}",
+        shop.output()
+    );
+    // Every service finds it again by itself: an ended order has been through all of them. A connection that broke shows at
+    // its next statement, so that the first answers may still be 503, and repeating is safe.
+    let cart = again("the cart", async || customer.api.get("/api/cart").await).await;
+    assert_eq!(cart["items"][0]["quantity"], 1, "{cart}");
+    let item = format!("/api/cart/items/{product}");
+    again("into the cart", async || {
+        customer.api.put(&item, json!({ "quantity": 2 })).await
+    })
+    .await;
+    let order = json!({ "address_id": address, "payment_token": "tok_ok" });
+    let order = again("a checkout", async || customer.order_with("once", &order).await).await;
+    let ended = again("the order", async || {
+        let path = format!("/api/orders/{}", text(&order["id"]));
+        customer.api.get(&path).await
+    })
+    .await;
+    assert_eq!(ended["total"]["amount"], 3_000, "{ended}");
+    assert_eq!(customer.ended(&text(&order["id"])).await["status"], "confirmed");
+    assert!(shop.terminate().success(), "{}", shop.output());
 }
 
 #[tokio::test]

@@ -155,6 +155,8 @@ async fn a_broken_data_folder_is_named_with_the_remedy() {
     std::fs::set_permissions(&keys, PermissionsExt::from_mode(0o644)).unwrap();
     shop.start_again(PROGRAM, &Options::default()).await;
     Admin::of(&shop).await;
+    let mode = std::fs::metadata(&keys).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "a copy that anybody could read is closed");
     assert!(shop.terminate().success());
     std::fs::write(&keys, good).unwrap();
     let cluster = std::fs::read_dir(shop.path().join("postgres")).unwrap().flatten();
@@ -261,7 +263,16 @@ async fn status_tells_how_the_services_are() {
         "{text}"
     );
     shop.kill();
-    let output = ends(&["status"], shop.path());
-    assert_eq!(output.status.code(), Some(3), "{output:?}");
-    says(&output, &["no shop runs", "--data-dir"]);
+    // What the killed run left behind may name a process that is somebody else's by now.
+    let file = shop.path().join("running.json");
+    let mut left: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    left["pid"] = json!(std::process::id());
+    std::fs::write(&file, left.to_string()).unwrap();
+    let missing = shop.path().join("mistyped");
+    for folder in [shop.path(), &missing] {
+        let output = ends(&["status"], folder);
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        says(&output, &["no shop runs", "--data-dir"]);
+    }
+    assert!(!missing.exists(), "a look makes nothing");
 }
