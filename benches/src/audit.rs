@@ -24,13 +24,14 @@ use crate::process::{Shop, cluster};
 
 /// What the shop does by itself, or after a request was answered, is no part of the request: events are numbered, published
 /// and consumed, and what is due or old is looked for.
-const BACKGROUND: [&str; 12] = [
+const BACKGROUND: [&str; 13] = [
     "_outbox_number(",
     "_outbox_head",
     "_outbox WHERE position",
     "_inbox",
     "SELECT order_id FROM orders_saga WHERE step <> 'done'",
     "FROM orders_saga WHERE step IN",
+    "UPDATE orders_saga SET due_at = $1, deadline = least(",
     "FOR UPDATE SKIP LOCKED",
     "FROM payments_charge WHERE state = 'pending'",
     "FROM payments_provider_request WHERE notify_at",

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::products::{self, Money};
 use super::{Failed, Shared};
 
-const SESSION: &str = "SELECT user_id, role, began_at, expires_at, ends_at FROM sessions_session
+const SESSION: &str = "SELECT user_id, role, began_at, expires_at, ends_at, blocked FROM sessions_session
              WHERE token_hash = $1 AND expires_at > $2";
 
 const SET_LINE: &str = "
@@ -65,6 +65,9 @@ pub struct Cart {
     pub lines: SqlJson<BTreeMap<Uuid, Line>>,
 }
 
+/// A session's row.
+type Session = (Uuid, String, OffsetDateTime, OffsetDateTime, OffsetDateTime, bool);
+
 /// Whose session a request presents.
 pub async fn customer(sessions: &PgPool, headers: &HeaderMap, now: OffsetDateTime) -> Result<Uuid, Failed> {
     let value = headers.get(header::AUTHORIZATION).context("no token")?;
@@ -73,7 +76,7 @@ pub async fn customer(sessions: &PgPool, headers: &HeaderMap, now: OffsetDateTim
         .strip_prefix("Bearer ")
         .context("no bearer token")?;
     let hash = Sha256::digest(URL_SAFE_NO_PAD.decode(token)?).to_vec();
-    let row: Option<(Uuid, String, OffsetDateTime, OffsetDateTime, OffsetDateTime)> = sqlx::query_as(SESSION)
+    let row: Option<Session> = sqlx::query_as(SESSION)
         .bind(hash)
         .bind(now)
         .fetch_optional(sessions)

@@ -34,7 +34,7 @@ macro_rules! select_products {
 }
 
 /// The first page of all products, by popularity.
-const PAGE: &str = "SELECT e.product_id, e.in_stock, e.popularity, e.price, e.created_at, e.sort_name, 0::bigint AS score \
+const PAGE: &str = "SELECT e.product_id, e.in_stock, e.popularity, e.price, e.created_at, e.sort_name \
     FROM catalog_search_entry AS e WHERE true \
     ORDER BY e.in_stock DESC, e.popularity DESC, e.product_id DESC LIMIT $1";
 

@@ -21,7 +21,8 @@ const CLAIM: &str = "INSERT INTO orders_idempotency AS i (customer_id, key, fing
              created_at = CASE WHEN i.created_at <= $7 THEN excluded.created_at ELSE i.created_at END,
              order_id = CASE WHEN i.created_at <= $7 THEN NULL ELSE i.order_id END,
              status = NULL, body = NULL
-         WHERE i.created_at <= $7 OR (i.status IS NULL AND i.fingerprint = excluded.fingerprint AND i.claimed_until <= $6)
+         WHERE i.created_at <= $7 OR (i.status IS NULL AND i.fingerprint = excluded.fingerprint
+                                      AND (i.claimed_until <= $6 OR i.claimed_until > $8))
          RETURNING i.order_id,
              coalesce((SELECT clearings FROM orders_cart_clearing WHERE customer_id = $1), 0)";
 
@@ -206,6 +207,7 @@ pub async fn claim(db: &PgPool, customer: Uuid, key: &str, claim: Uuid, print: &
         .bind(at + Duration::seconds(10))
         .bind(at)
         .bind(at - Duration::DAY)
+        .bind(at + Duration::MINUTE)
         .fetch_optional(db)
         .await?;
     ensure_one(row.is_some())
