@@ -83,6 +83,23 @@ pub enum LoadError {
         /// The problem document's detail, or the beginning of the body.
         detail: String,
     },
+    /// The owner took the stream, but not every record of it.
+    #[error(
+        "{owner} refused {count} of the {what}, the first one (line {line} of the stream) because: {reason}; all others are \
+         loaded: mend the cause and repeat the command, which continues safely"
+    )]
+    Rejected {
+        /// Whose bulk interface it was.
+        owner: Owner,
+        /// The records' kind.
+        what: &'static str,
+        /// How many.
+        count: u64,
+        /// The first one's line of the stream, from 1.
+        line: u64,
+        /// Why.
+        reason: String,
+    },
     /// The owner's answer is not the agreed one, or counts another number of records than were sent.
     #[error("{owner} answered the {what} unexpectedly: {detail}; repeating the command continues safely")]
     Answer {

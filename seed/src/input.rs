@@ -1,5 +1,6 @@
 //! Opening a data set's file, plain or gzip.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -29,12 +30,46 @@ pub fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, ImportError> {
     })
 }
 
-/// What a decoder left of text: UTF-8 where it is that, else Latin-1, which old shop systems export.
-pub fn decode_text(bytes: &[u8]) -> String {
+/// What the bytes from 0x80 to 0x9f are in Windows-1252; five of them are nothing there and stay control characters.
+const WINDOWS_1252: [char; 32] = [
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}',
+    '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+];
+
+/// What a decoder left of text: UTF-8 where it is that, else Windows-1252, which old shop systems export and which has
+/// all of Latin-1's letters.
+pub fn decode_text(bytes: &[u8]) -> Cow<'_, str> {
+    let letter = |byte: &u8| match byte {
+        0x80..=0x9f => WINDOWS_1252[usize::from(byte - 0x80)],
+        _ => char::from(*byte),
+    };
     match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().map(letter).collect()),
     }
+}
+
+/// One line of text: white space of any kind, line breaks included, is one space between words and none around them.
+/// None when there are other control characters, NUL among them, which no owner keeps.
+pub fn one_line(text: &str) -> Option<Cow<'_, str>> {
+    let text = text.trim();
+    // Nearly all texts are printable ASCII already.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !text.contains("  ") {
+        return Some(Cow::Borrowed(text));
+    }
+    if text
+        .chars()
+        .any(|sign| sign.is_control() && !sign.is_whitespace())
+    {
+        return None;
+    }
+    let is_tidy =
+        |text: &str| !text.contains("  ") && !text.chars().any(|sign| sign.is_whitespace() && sign != ' ');
+    if is_tidy(text) {
+        return Some(Cow::Borrowed(text));
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    Some(Cow::Owned(words.join(" ")))
 }
 
 /// Reads the next line without its line end into `line`; false at the end of the input.
@@ -96,7 +131,23 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_not_utf8_is_read_as_latin1() {
+    fn white_space_becomes_one_space_and_control_characters_are_refused() {
+        assert_eq!(
+            one_line(" RED\t\r\n MUG\u{a0}\u{85}XL "),
+            Some("RED MUG XL".into())
+        );
+        assert!(matches!(one_line("RED MUG"), Some(Cow::Borrowed("RED MUG"))));
+        for wrong in ["RED\0MUG", "\u{1b}[31m", "\u{7f}", "\u{9b}31m", "\u{1c}"] {
+            assert_eq!(one_line(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_read_as_windows_1252() {
+        assert_eq!(
+            decode_text(b"CHILDREN\x92S CAF\xc9 \x80\x9f\x81"),
+            "CHILDREN’S CAFÉ €Ÿ\u{81}"
+        );
         assert_eq!(decode_text(b"Gift Voucher \xa310.00"), "Gift Voucher £10.00");
         assert_eq!(decode_text("£10".as_bytes()), "£10");
     }

@@ -16,6 +16,7 @@ pub mod generator;
 pub mod icecat;
 pub mod ids;
 pub mod input;
+pub mod limits;
 pub mod loader;
 pub mod online_retail;
 pub mod people;

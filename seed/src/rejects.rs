@@ -44,10 +44,13 @@ impl RejectFile {
         self.count
     }
 
-    /// Adds the line `line` of the input; `key` is what names it there, such as `489434 85048`.
+    /// Adds the line `line` of the input; `key` is what names it there, such as `489434 85048`. Control characters in it
+    /// are shown as `\u{FFFD}`, so that the file stays text.
     pub fn reject(&mut self, line: u64, key: &str, reason: &str) -> Result<(), ImportError> {
         self.count += 1;
-        self.write(&[&line.to_string(), key, reason])
+        let key = key.replace(char::is_control, "\u{fffd}");
+        let reason = reason.replace(char::is_control, "\u{fffd}");
+        self.write(&[&line.to_string(), &key, &reason])
     }
 
     /// Writes out what is buffered; a reject file that cannot be completed is an error.

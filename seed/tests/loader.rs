@@ -21,6 +21,8 @@ enum Manner {
     RefusesUnread,
     BreaksOff,
     Miscounts,
+    /// Takes all but one record of orders and products.
+    RefusesOne,
 }
 
 #[derive(Clone)]
@@ -64,7 +66,13 @@ async fn bulk(State(owners): State<Owners>, uri: Uri, headers: HeaderMap, body: 
     } else {
         lines
     };
-    let answer = serde_json::json!({"received": lines, "loaded": loaded, "unchanged": 0, "rejected_count": 0, "rejected": []});
+    let refuses = owners.manner == Manner::RefusesOne && !uri.path().ends_with("/users");
+    let refused = usize::from(refuses && lines > 0);
+    let rejected: Vec<_> = (0..refused)
+        .map(|_| serde_json::json!({"line": lines, "reason": "name holds control characters"}))
+        .collect();
+    let answer = serde_json::json!({"received": lines, "loaded": loaded - refused, "unchanged": 0,
+        "rejected_count": refused, "rejected": rejected});
     axum::Json(answer).into_response()
 }
 
@@ -163,6 +171,40 @@ async fn importers_load_their_files_and_name_a_missing_one() {
         .await
         .expect_err("no file");
     assert!(error.to_string().contains("missing.jsonl"), "{error}");
+}
+
+/// A record that an owner refuses although the importer took it: an error that says whose, which and why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_record_makes_an_import_fail() {
+    let (targets, _owners) = owners(Manner::RefusesOne).await;
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (file, rejects) = (folder.path().join("shop.csv"), folder.path().join("rejects.csv"));
+    let header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+    // Without goods there are no products, so the orders are the first that are refused.
+    let line = "1,POST,POSTAGE,2,2010-01-19 17:04:00,1.00,1,France\n";
+    std::fs::write(&file, format!("{header}{line}")).expect("write");
+    let progress = Progress::silent();
+    let error = emporium_seed::load_online_retail(&targets, &file, &rejects, &progress)
+        .await
+        .expect_err("refused");
+    let text = error.to_string();
+    let said = "orders refused 1 of the orders, the first one (line 1 of the stream) because: name holds control characters";
+    assert!(text.contains(said) && !text.contains('\n'), "{text}");
+    std::fs::write(&file, r#"{"id":"1","name":"a","title":"A","price":7}"#).expect("write");
+    let error = emporium_seed::load_icecat(&targets, &file, &rejects, &progress)
+        .await
+        .expect_err("refused");
+    assert!(
+        error.to_string().contains("catalog refused 1 of the products"),
+        "{error}"
+    );
+    // A file with nothing in it has nothing to refuse.
+    std::fs::write(&file, header).expect("write");
+    let (report, outcome) = emporium_seed::load_online_retail(&targets, &file, &rejects, &progress)
+        .await
+        .expect("loaded");
+    assert_eq!(outcome.loaded(), 0);
+    assert!(report.to_string().contains("nothing to import"), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

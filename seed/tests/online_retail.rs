@@ -430,6 +430,7 @@ proptest! {
 
 /// What must hold for the records of any file.
 fn check_records(shop: &OnlineRetail) {
+    assert_eq!(shop.check(), Ok(()), "an owner would refuse it");
     let mut ids = BTreeSet::new();
     let products: BTreeSet<_> = shop.products().map(|product| product.id).collect();
     assert!(

@@ -24,6 +24,7 @@ use time::macros::datetime;
 use crate::error::ImportError;
 use crate::ids;
 use crate::input;
+use crate::limits::{ATTRIBUTES_MAX, Limited};
 use crate::records::{AttributeValue, Attributes, Currency, Money, ProductRecord};
 use crate::rejects::RejectFile;
 
@@ -49,6 +50,9 @@ pub struct Report {
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.lines_read == 0 {
+            return f.write_str("The file holds no lines: there was nothing to import.");
+        }
         writeln!(f, "read      {:>12}", self.lines_read)?;
         writeln!(f, "loaded    {:>12}", self.lines_loaded)?;
         write!(f, "rejected  {:>12}", self.lines_rejected)
@@ -138,86 +142,111 @@ impl<'a> Icecat<'a> {
 
     /// The product of the current line, or its key and the reason why there is none.
     fn product(&mut self) -> Result<ProductRecord, (String, String)> {
-        let raw: RawProduct = serde_json::from_slice(&self.line)
-            .map_err(|error| (String::new(), format!("not a product: {error}")))?;
-        let reason = if raw.id.trim().is_empty() || raw.title.trim().is_empty() {
-            Some("the id or the title is empty".to_owned())
-        } else if raw.price <= 0 {
-            Some(format!("the price is {}", raw.price))
-        } else if self.seen.contains(&raw.id) {
-            Some("the id was already on an earlier line".to_owned())
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
-            return Err((raw.id.chars().take(64).collect(), reason));
-        }
-        self.seen.insert(raw.id.clone());
-        Ok(self.record(&raw))
+        let mut raw: RawProduct = serde_json::from_slice(&self.line).map_err(|error| {
+            let is_cut = self.line.len() >= LINE_BYTES_MAX;
+            let reason = if is_cut {
+                "the line is longer than 1 MiB".to_owned()
+            } else {
+                format!("not a product: {error}")
+            };
+            (String::new(), reason)
+        })?;
+        let product = self.checked(&mut raw);
+        product.map_err(|reason| (raw.id.chars().take(64).collect(), reason))
     }
 
-    fn record(&self, raw: &RawProduct) -> ProductRecord {
+    /// The product, if the catalog takes it.
+    fn checked(&mut self, raw: &mut RawProduct) -> Result<ProductRecord, String> {
+        raw.id = tidy("id", &raw.id)?;
+        if raw.id.is_empty() || raw.title.trim().is_empty() {
+            return Err("the id or the title is empty".to_owned());
+        }
+        if raw.price <= 0 {
+            return Err(format!("the price is {}", raw.price));
+        }
+        if self.seen.contains(&raw.id) {
+            return Err("the id was already on an earlier line".to_owned());
+        }
+        let product = self.record(raw)?;
+        product.check_whole()?;
+        self.seen.insert(raw.id.clone());
+        Ok(product)
+    }
+
+    fn record(&self, raw: &RawProduct) -> Result<ProductRecord, String> {
         let product_type = raw.others.get("attr_t_product_type").and_then(Value::as_str);
         let (category, category_name) = categories::category(&raw.title, product_type);
-        let name = tidy(&raw.title);
-        let description = raw
-            .short_description
-            .as_deref()
-            .map(tidy)
-            .filter(|text| !text.is_empty());
+        let name = tidy("title", &raw.title)?;
+        let description = tidy_option("short_description", raw.short_description.as_deref())?;
         let released = raw
             .date_released
             .as_deref()
             .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
         let stock = STOCK_MIN + ids::stable_hash("icecat/stock", raw.id.as_bytes()) % STOCK_SPREAD;
-        ProductRecord {
+        Ok(ProductRecord {
             id: ids::derive(DATA_SET_EPOCH, "icecat/product", raw.id.as_bytes()),
             sku: format!("IC-{}", raw.id).into(),
             description: description.unwrap_or_else(|| name.clone()),
             name: name.into(),
             category: category.to_owned(),
             category_name: category_name.to_owned(),
-            brand: raw
-                .supplier
-                .as_deref()
-                .map(tidy)
-                .filter(|supplier| !supplier.is_empty()),
+            brand: tidy_option("supplier", raw.supplier.as_deref())?,
             price: Money {
                 amount: raw.price,
                 currency: self.currency,
             },
-            attributes: attributes(raw),
+            attributes: attributes(raw)?,
             source: "icecat".to_owned(),
             stock: i64::try_from(stock).unwrap_or(i64::MAX),
             popularity: 0,
             created_at: released.unwrap_or(DATA_SET_EPOCH),
-        }
+        })
     }
 }
 
-/// One space between words, no control characters.
-fn tidy(text: &str) -> String {
-    let words: Vec<&str> = text
-        .split(|sign: char| sign.is_whitespace() || sign.is_control())
-        .filter(|word| !word.is_empty())
-        .collect();
-    words.join(" ")
+/// One space between words. The real catalogue's texts hold a few control characters of the upper range (0x80 to 0x9f),
+/// left over from another encoding: they separate words, too. All others are a reason to reject the line.
+fn tidy(name: &str, text: &str) -> Result<String, String> {
+    let text = text.replace(|sign: char| ('\u{80}'..='\u{9f}').contains(&sign), " ");
+    let line = input::one_line(&text).ok_or_else(|| format!("{} holds control characters", shown(name)))?;
+    Ok(line.into_owned())
+}
+
+/// [`tidy`]; an empty text is none.
+fn tidy_option(name: &str, text: Option<&str>) -> Result<Option<String>, String> {
+    let text = tidy(name, text.unwrap_or_default())?;
+    Ok((!text.is_empty()).then_some(text))
+}
+
+/// A key as it may stand in a reason, which has no place for a long one.
+fn shown(key: &str) -> String {
+    key.chars().take(100).collect()
 }
 
 /// All attributes; texts first, so that they keep the plain key where types meet.
-fn attributes(raw: &RawProduct) -> Attributes {
+fn attributes(raw: &RawProduct) -> Result<Attributes, String> {
     let mut attributes = Attributes::new();
     attributes.insert("icecat_id".to_owned(), raw.id.as_str().into());
-    attributes.insert("manufacturer_part_number".to_owned(), tidy(&raw.name).into());
+    attributes.insert(
+        "manufacturer_part_number".to_owned(),
+        tidy("name", &raw.name)?.into(),
+    );
     attributes.insert("stock_invented".to_owned(), true.into());
     if !raw.ean.is_empty() {
-        attributes.insert("ean".to_owned(), raw.ean.join(", ").into());
+        attributes.insert("ean".to_owned(), tidy("ean", &raw.ean.join(", "))?.into());
     }
     for (prefix, suffix) in [("attr_t_", "text"), ("attr_n_", "number"), ("attr_b_", "flag")] {
         for (key, value) in &raw.others {
-            let Some(value) = key.strip_prefix(prefix).and_then(|_| attribute_value(value)) else {
+            if !key.starts_with(prefix) {
+                continue;
+            }
+            let Some(value) = attribute_value(key, value)? else {
                 continue;
             };
+            // Here already, since looking for a free key takes longer the more there are.
+            if attributes.len() >= ATTRIBUTES_MAX {
+                return Err(format!("there are more than {ATTRIBUTES_MAX} attributes"));
+            }
             let plain = readable(&key[prefix.len()..]);
             let mut free = plain.clone();
             let mut attempt = 1;
@@ -232,16 +261,16 @@ fn attributes(raw: &RawProduct) -> Attributes {
             attributes.insert(free, value);
         }
     }
-    attributes
+    Ok(attributes)
 }
 
-fn attribute_value(value: &Value) -> Option<AttributeValue> {
-    match value {
-        Value::String(text) => Some(tidy(text).into()),
+fn attribute_value(key: &str, value: &Value) -> Result<Option<AttributeValue>, String> {
+    Ok(match value {
+        Value::String(text) => Some(tidy(key, text)?.into()),
         Value::Bool(flag) => Some((*flag).into()),
         Value::Number(number) => Some(AttributeValue::Number(whole(number))),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
+    })
 }
 
 /// `17.0` is written as `17`.

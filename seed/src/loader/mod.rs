@@ -5,7 +5,12 @@
 //! command continues safely, because an owner leaves what it has as it is.
 //!
 //! Products and users go first and side by side, since orders refer to them; then orders together with stock
-//! adjustments. Payments go beside all of them: they name orders, but their owner asks nobody about them.
+//! adjustments. Payments go beside all of them: they name orders, but their owner asks nobody about them. So what is
+//! imported is held against the owners' limits before anything is sent ([`crate::limits`]): no payment may be booked for
+//! an order that is refused.
+//!
+//! A record that an owner refuses after all makes an import fail, when all others are in. Loading sample data leaves it
+//! to the caller ([`LoadOutcome::refused`]).
 
 mod progress;
 mod stream;
@@ -139,6 +144,30 @@ impl LoadOutcome {
         self.answers.values().map(|answer| answer.rejected_count).sum()
     }
 
+    /// The first refusal, as an error; none when the owners took everything.
+    pub fn refused(&self) -> Option<LoadError> {
+        Kind::ALL.into_iter().find_map(|kind| {
+            let (owner, what, _) = kind.parts();
+            let answer = self
+                .answers
+                .get(what)
+                .filter(|answer| answer.rejected_count > 0)?;
+            let first = answer.rejected.first();
+            Some(LoadError::Rejected {
+                owner,
+                what,
+                count: answer.rejected_count,
+                line: first.map_or(0, |first| first.line),
+                reason: first.map_or_else(|| "it does not say why".to_owned(), |first| first.reason.clone()),
+            })
+        })
+    }
+
+    /// The outcome, if every record is there.
+    fn complete(self) -> Result<Self, LoadError> {
+        self.refused().map_or(Ok(self), Err)
+    }
+
     /// How many records are new.
     pub fn loaded(&self) -> u64 {
         self.answers.values().map(|answer| answer.loaded).sum()
@@ -156,6 +185,14 @@ enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 5] = [
+        Self::Products,
+        Self::Users,
+        Self::Orders,
+        Self::Payments,
+        Self::Adjustments,
+    ];
+
     fn parts(self) -> (Owner, &'static str, &'static str) {
         match self {
             Self::Products => (Owner::Catalog, "products", "/bulk/products"),
@@ -230,7 +267,7 @@ pub async fn load_online_retail(
     progress: &Progress,
 ) -> Result<(online_retail::Report, LoadOutcome), LoadError> {
     let (file, rejects) = (file.to_owned(), rejects.to_owned());
-    let shop = blocking(move || OnlineRetail::read(&file, &mut RejectFile::new(&rejects)?)).await?;
+    let shop = blocking(move || read_checked(&file, &rejects)).await?;
     let report = shop.report().clone();
     let shop = Arc::new(shop);
     let (products, users, orders, adjustments, payments) =
@@ -254,12 +291,22 @@ pub async fn load_online_retail(
         sink.extend(payments.payments())
     });
     let (((products, users), (orders, adjustments)), payments) = tokio::try_join!(ordered, payments)?;
-    Ok((
-        report,
-        LoadOutcome {
-            answers: BTreeMap::from([products, users, orders, adjustments, payments]),
-        },
-    ))
+    let outcome = LoadOutcome {
+        answers: BTreeMap::from([products, users, orders, adjustments, payments]),
+    };
+    Ok((report, outcome.complete()?))
+}
+
+/// Reads the gift shop's file, and lets nothing through that an owner would refuse.
+fn read_checked(file: &Path, rejects: &Path) -> Result<OnlineRetail, LoadError> {
+    let shop = OnlineRetail::read(file, &mut RejectFile::new(rejects)?)?;
+    let kind = |what| Kind::ALL.into_iter().map(Kind::parts).find(|kind| kind.1 == what);
+    shop.check().map_err(|(what, detail)| LoadError::Produce {
+        owner: kind(what).map_or(Owner::Orders, |kind| kind.0),
+        what,
+        detail,
+    })?;
+    Ok(shop)
 }
 
 /// Reads the Icecat catalogue and loads it; what cannot be represented goes into the file `rejects`.
@@ -286,12 +333,10 @@ pub async fn load_icecat(
     match (answer, found.await) {
         (_, Ok(Err(IcecatFailure::Import(error)))) => Err(error.into()),
         (Err(error), _) => Err(error),
-        (Ok(answer), Ok(Ok(report))) => Ok((
-            report,
-            LoadOutcome {
-                answers: BTreeMap::from([answer]),
-            },
-        )),
+        (Ok(answer), Ok(Ok(report))) => {
+            let answers = BTreeMap::from([answer]);
+            Ok((report, LoadOutcome { answers }.complete()?))
+        }
         (Ok(_), _) => Err(produce_failed("the reading thread stopped without a result")),
     }
 }
@@ -331,10 +376,10 @@ fn produce_failed(detail: &str) -> LoadError {
 
 /// Runs something that blocks, away from the threads that serve connections.
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ImportError> + Send + 'static,
+    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, LoadError> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(result) => Ok(result?),
+        Ok(result) => result,
         Err(error) => Err(produce_failed(&error.to_string())),
     }
 }

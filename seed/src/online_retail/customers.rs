@@ -8,9 +8,11 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::countries;
+use super::ledger::Ledger;
 use super::products::DATA_SET_EPOCH;
 use super::table::{NONE, Table};
 use crate::ids;
+use crate::limits::ADDRESSES_MAX;
 use crate::people;
 use crate::records::{AddressRecord, AddressSnapshot, UserRecord};
 
@@ -38,7 +40,7 @@ pub fn customer_id(number: &str) -> Uuid {
 }
 
 /// All customers, by their number in the table.
-pub fn customers(table: &Table, sequence: &[u32]) -> Vec<Customer> {
+pub fn customers(table: &Table, ledger: &Ledger) -> Vec<Customer> {
     let mut customers: Vec<Customer> = (0..table.customers.len())
         .map(|number| Customer {
             id: customer_id(table.customers.text(number)),
@@ -46,8 +48,11 @@ pub fn customers(table: &Table, sequence: &[u32]) -> Vec<Customer> {
             countries: Vec::new(),
         })
         .collect();
-    for invoice in sequence {
-        let invoice = &table.invoices[*invoice as usize];
+    for number in &ledger.sequence {
+        let invoice = &table.invoices[*number as usize];
+        if ledger.refused.contains_key(number) {
+            continue;
+        }
         if invoice.customer == NONE {
             continue;
         }
@@ -72,12 +77,14 @@ pub fn address(country: &str) -> AddressSnapshot {
     }
 }
 
-/// The customer as a record, with an invented name that is always the same one.
+/// The customer as a record, with an invented name that is always the same one. An address book takes the first 50
+/// countries; orders keep their own.
 pub fn record(table: &Table, number: u32, customer: &Customer) -> UserRecord {
     let text = table.customers.text(number);
     let mut rng = ChaCha8Rng::seed_from_u64(ids::stable_hash("online-retail/name", text.as_bytes()));
     let (first, last) = people::name(&mut rng);
-    let addresses = customer.countries.iter().enumerate().map(|(place, country)| {
+    let known = customer.countries.iter().take(ADDRESSES_MAX);
+    let addresses = known.enumerate().map(|(place, country)| {
         let country = table.countries.text(*country);
         let AddressSnapshot {
             street,

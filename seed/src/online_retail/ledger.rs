@@ -6,17 +6,22 @@
 //!   quantity with a price, a price in fractions of a penny) become charges of the kind adjustment.
 //! * Lines without value: a negative quantity is a stock **adjustment**; a positive one is an order line at price 0
 //!   if somebody bought it (there is a customer, or the invoice is worth something), else an adjustment too.
+//! * An **order that its owner would refuse** (too many lines, too much money, too long a record) is rejected with all
+//!   lines of its invoice.
 //! * Lines without value that are not goods either, on an invoice without customer and value, say nothing that any
 //!   owner could keep: they are **rejected**.
 //!
 //! A refund is identified by its line (invoice and place within it), not by the order it was matched to. So a file
 //! that overlaps another one gives the same refunds even where it sees fewer orders.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+
+use emporium_service_kit::bulk::RECORD_BYTES_MAX;
 
 use super::codes::{self, CodeKind};
 use super::line::Value;
 use super::table::{Line, NONE, Table};
+use crate::limits::{AMOUNT_MAX, ORDER_LINES_MAX};
 
 /// What a line becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +44,8 @@ pub struct Ledger {
     pub matched: Vec<u32>,
     /// Invoices by time; at the same moment, orders before refunds.
     pub sequence: Vec<u32>,
+    /// Invoices that cannot be represented, with the reason; all their lines are rejected.
+    pub refused: BTreeMap<u32, &'static str>,
 }
 
 impl Ledger {
@@ -49,9 +56,12 @@ impl Ledger {
             roles: vec![Role::Rejected; count],
             matched: vec![NONE; count],
             sequence: sequence(table),
+            refused: BTreeMap::new(),
         };
+        let sizes = line_sizes(table);
         for invoice in 0..table.invoice_numbers.len() {
             ledger.assign_roles(table, invoice);
+            ledger.refuse_beyond_limits(table, invoice, &sizes);
         }
         ledger.match_refunds(table);
         ledger
@@ -60,7 +70,7 @@ impl Ledger {
     fn assign_roles(&mut self, table: &Table, invoice: u32) {
         let places = table.places(invoice);
         let lines = &table.lines[places.clone()];
-        let net: i64 = lines.iter().map(pennies).sum();
+        let net: i128 = lines.iter().map(|line| i128::from(pennies(line))).sum();
         let is_reversal = table.is_cancellation(invoice) || net < 0;
         let is_sale = !is_reversal
             && (table.invoices[invoice as usize].customer != NONE
@@ -75,6 +85,30 @@ impl Ledger {
                 _ => Role::Order,
             };
         }
+    }
+
+    /// Rejects an invoice whose order is beyond what the orders service takes.
+    fn refuse_beyond_limits(&mut self, table: &Table, invoice: u32, sizes: &[usize]) {
+        let (mut count, mut total, mut bytes) = (0, 0_i128, ORDER_BYTES);
+        for place in table.places(invoice) {
+            if self.roles[place] == Role::Order {
+                let line = &table.lines[place];
+                count += 1;
+                total += i128::from(pennies(line));
+                bytes += sizes[line.code as usize];
+            }
+        }
+        let reason = if count > ORDER_LINES_MAX {
+            "its order would have more than 5,000 lines"
+        } else if total > i128::from(AMOUNT_MAX) {
+            "its order would be worth more than ten billion pounds"
+        } else if bytes > RECORD_BYTES_MAX {
+            "its order would be longer than 1 MiB"
+        } else {
+            return;
+        };
+        self.roles[table.places(invoice)].fill(Role::Rejected);
+        self.refused.insert(invoice, reason);
     }
 
     /// Finds each refund's order: the customer's most recent earlier one that holds the code with enough quantity
@@ -121,6 +155,40 @@ impl Ledger {
             }
         }
     }
+}
+
+/// An order as JSON, without its lines.
+const ORDER_BYTES: usize = 1_024;
+/// A line of an order as JSON, without SKU and name. A charge takes less, even with quantity and price in its name.
+const LINE_BYTES: usize = 120;
+
+/// How long a line of each code is as JSON, at most: with the longest name that the code may get, since names are chosen
+/// later.
+fn line_sizes(table: &Table) -> Vec<usize> {
+    let mut names = vec![0; table.codes.len() as usize];
+    for line in &table.lines {
+        let name = &mut names[line.code as usize];
+        *name = json_bytes(table.descriptions.text(line.description)).max(*name);
+    }
+    (0..table.codes.len())
+        .zip(names)
+        .map(|(code, name)| {
+            // Goods without a name are called after their code.
+            let code = json_bytes(table.codes.text(code));
+            LINE_BYTES + code + name.max(code + 16)
+        })
+        .collect()
+}
+
+/// Small letters may be longer than their capitals: by half at most.
+fn json_bytes(text: &str) -> usize {
+    let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    let bytes = if text.is_ascii() {
+        text.len()
+    } else {
+        text.len() * 3 / 2
+    };
+    bytes + escaped
 }
 
 /// How much of a code an order holds that was not refunded yet.

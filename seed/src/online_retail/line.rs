@@ -125,13 +125,15 @@ pub fn local_seconds(text: &str) -> Option<i64> {
         _ => three(clock, ':')?,
     };
     let month = time::Month::try_from(u8::try_from(month).ok()?).ok()?;
-    if !(1970..=2100).contains(&year) || hour > 23 || minute > 59 || second > 59 {
+    if !(1970..=2099).contains(&year) || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let date = time::Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()?;
     let days = i64::from(date.to_julian_day())
         - i64::from(time::Date::from_ordinal_date(1970, 1).ok()?.to_julian_day());
-    Some(days * DAY_SECONDS + i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second))
+    let seconds = days * DAY_SECONDS + i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second);
+    // London's clocks were an hour ahead then, so that the first hour of its 1970 is in 1969, which no owner takes.
+    (seconds >= 3_600).then_some(seconds)
 }
 
 fn three(text: &str, separator: char) -> Option<(u16, u16, u16)> {
@@ -197,6 +199,8 @@ mod tests {
     #[test]
     fn times_are_read_in_both_editions() {
         assert_eq!(local_seconds("1970-01-02 00:00:01"), Some(86_401));
+        assert_eq!(local_seconds("1970-01-01 01:00:00"), Some(3_600));
+        assert!(local_seconds("2099-12-31 23:59:59").is_some());
         assert_eq!(
             local_seconds("2009-12-01 07:45:00"),
             local_seconds("12/1/2009 7:45")
@@ -212,6 +216,11 @@ mod tests {
             "2009-13-01 10:00",
             "10:00",
             "2009-12-01 24:00:00",
+            "0001-01-01 10:00:00",
+            "1969-12-31 10:00:00",
+            "1970-01-01 00:59:59",
+            "2100-01-01 00:00:00",
+            "9999-12-31 23:59:59",
             "x y",
         ] {
             assert_eq!(local_seconds(wrong), None, "{wrong}");

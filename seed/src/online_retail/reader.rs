@@ -4,14 +4,15 @@ use std::borrow::Cow;
 use std::io::BufRead;
 use std::path::Path;
 
-use csv::ByteRecord;
 use time::OffsetDateTime;
 
 use super::line::{self, Value};
 use super::report::Report;
+use super::rows::{Row, Rows};
 use super::table::{Invoice, Line, NONE, Table};
 use crate::error::ImportError;
 use crate::input;
+use crate::limits;
 use crate::rejects::RejectFile;
 
 /// The columns, with the names that other editions of the data set give them.
@@ -28,8 +29,12 @@ const COLUMNS: [&[&str]; 8] = [
 
 /// The longest invoice number, stock code or country that is taken for one.
 const WORD_BYTES_MAX: usize = 64;
-/// The longest description; the file's have at most 35 letters.
-const DESCRIPTION_BYTES_MAX: usize = 1_000;
+/// The longest description; the file's have at most 35 letters. It becomes a product's name (300 characters at most), a
+/// reason (200 characters) and, with quantity and price behind it, the name of a charge (500 bytes); small letters may
+/// take half as many bytes again as capitals.
+const DESCRIPTION_BYTES_MAX: usize = 200;
+/// The highest price that the catalog takes, in millionths of a pound.
+const PRICE_MICROS_MAX: i64 = limits::PRICE_MAX * 10_000;
 
 /// Reads lines into a table.
 pub struct Reader<'a> {
@@ -52,8 +57,8 @@ struct Fields<'a> {
     quantity: i32,
     price_micros: i64,
     local_seconds: i64,
-    customer: Option<&'a str>,
-    country: &'a str,
+    customer: Option<Cow<'a, str>>,
+    country: Cow<'a, str>,
 }
 
 impl<'a> Reader<'a> {
@@ -74,30 +79,27 @@ impl<'a> Reader<'a> {
     }
 
     fn read_all(&mut self, input: Box<dyn BufRead + Send>) -> Result<(), ImportError> {
-        let mut lines = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(input);
-        let mut record = ByteRecord::new();
+        let mut lines = Rows::new(input);
+        let mut record = Row::default();
         let path = self.path;
-        let failed = |error: csv::Error| ImportError::Read {
+        let failed = |source| ImportError::Read {
             path: path.to_owned(),
-            source: error.into(),
+            source,
         };
-        if !lines.read_byte_record(&mut record).map_err(failed)? {
+        if !lines.read(&mut record).map_err(failed)? {
             return Err(ImportError::MissingColumn {
                 path: path.to_owned(),
                 column: COLUMNS[0][0],
             });
         }
         self.header(&record)?;
-        while lines.read_byte_record(&mut record).map_err(failed)? {
+        while lines.read(&mut record).map_err(failed)? {
             self.line(&record)?;
         }
         Ok(())
     }
 
-    fn header(&mut self, record: &ByteRecord) -> Result<(), ImportError> {
+    fn header(&mut self, record: &Row) -> Result<(), ImportError> {
         let names: Vec<_> = record.iter().map(input::decode_text).collect();
         let is = |name: &str, accepted: &[&str]| {
             let name = name.trim_start_matches('\u{feff}').trim();
@@ -115,9 +117,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn line(&mut self, record: &ByteRecord) -> Result<(), ImportError> {
+    fn line(&mut self, record: &Row) -> Result<(), ImportError> {
         self.report.lines_read += 1;
-        let number = record.position().map_or(0, csv::Position::line);
         // The value counts as read as soon as quantity and price can be read, whatever else is wrong.
         let quantity = self.text(record, 3).and_then(line::quantity);
         let price = self.text(record, 5).and_then(line::price_micros);
@@ -129,9 +130,9 @@ impl<'a> Reader<'a> {
         let time = self.time(record);
         let fields = match self.fields(record, quantity, price, time) {
             Ok(fields) => fields,
-            Err(reason) => return self.reject(number, record, value, &reason),
+            Err(reason) => return self.reject(record, value, &reason),
         };
-        let numbered = number_texts(&mut self.table, &fields, number);
+        let numbered = number_texts(&mut self.table, &fields, record.line);
         let line = numbered.ok_or_else(|| ImportError::TooLarge {
             path: self.path.to_owned(),
         })?;
@@ -139,13 +140,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn reject(
-        &mut self,
-        number: u64,
-        record: &ByteRecord,
-        value: Value,
-        reason: &str,
-    ) -> Result<(), ImportError> {
+    fn reject(&mut self, record: &Row, value: Value, reason: &str) -> Result<(), ImportError> {
         self.report.lines_rejected += 1;
         self.report.value_rejected += value;
         let part = |place: usize| {
@@ -158,14 +153,19 @@ impl<'a> Reader<'a> {
             .chars()
             .take(2 * WORD_BYTES_MAX)
             .collect();
-        self.rejects.reject(number, &key, reason)
+        if record.last_line == record.line {
+            return self.rejects.reject(record.line, &key, reason);
+        }
+        // An open quote takes the lines behind it with it, which is worth knowing.
+        let reason = format!("{reason} (a quoted field goes on to line {})", record.last_line);
+        self.rejects.reject(record.line, &key, &reason)
     }
 
-    fn text<'r>(&self, record: &'r ByteRecord, column: usize) -> Option<&'r str> {
+    fn text<'r>(&self, record: &'r Row, column: usize) -> Option<&'r str> {
         std::str::from_utf8(record.get(self.columns[column])?).ok()
     }
 
-    fn time(&mut self, record: &ByteRecord) -> Option<i64> {
+    fn time(&mut self, record: &Row) -> Option<i64> {
         let bytes = record.get(self.columns[4])?;
         if bytes != self.last_time.0 {
             self.last_time.1 = std::str::from_utf8(bytes).ok().and_then(line::local_seconds);
@@ -177,11 +177,14 @@ impl<'a> Reader<'a> {
 
     fn fields<'r>(
         &self,
-        record: &'r ByteRecord,
+        record: &'r Row,
         quantity: Option<i32>,
         price: Option<i64>,
         time: Option<i64>,
     ) -> Result<Fields<'r>, String> {
+        if record.is_too_long {
+            return Err("the record is longer than 1 MiB".to_owned());
+        }
         if record.len() != self.fields_expected {
             return Err(format!(
                 "{} fields instead of {}",
@@ -189,64 +192,73 @@ impl<'a> Reader<'a> {
                 self.fields_expected
             ));
         }
-        let quantity = quantity.ok_or("the quantity is not a whole number")?;
-        let price_micros = price.ok_or("the price is not an amount")?;
+        let quantity = quantity.ok_or("the quantity is not a whole number of at most nine digits")?;
+        let price_micros =
+            price.ok_or("the price is not an amount of at most eight digits and six decimals")?;
         if quantity == 0 {
             return Err("the quantity is 0".to_owned());
         }
+        if price_micros.abs() > PRICE_MICROS_MAX {
+            return Err("the price is more than ten million pounds".to_owned());
+        }
         let whole = Value::of(quantity, price_micros).whole_pennies();
         whole.ok_or("quantity times price is not whole pennies, or more than a billion pounds")?;
-        let local_seconds = time.ok_or("the date is not a time from 1970 to 2100")?;
-        let word = |column, name: &str| {
-            let text = self.text(record, column).map(str::trim).unwrap_or_default();
-            let fits = (1..=WORD_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control);
-            if fits {
-                Ok(text)
-            } else {
-                Err(format!("the {name} is empty, too long or unreadable"))
-            }
+        let local_seconds = time.ok_or("the date is not a time from 1970 to 2099")?;
+        let text = |column: usize, name, bytes_max| {
+            text(
+                record.get(self.columns[column]).unwrap_or_default(),
+                name,
+                bytes_max,
+            )
         };
-        let invoice = capitals(word(0, "invoice number")?);
-        let code = capitals(word(1, "stock code")?);
-        let country = word(7, "country").or_else(|reason| {
-            if record.get(self.columns[7]).is_some_and(<[u8]>::is_empty) {
-                Ok("Unspecified")
-            } else {
-                Err(reason)
+        let filled = |column, name| {
+            let text = text(column, name, WORD_BYTES_MAX)?;
+            if text.is_empty() {
+                return Err(format!("the {name} is empty"));
             }
-        })?;
+            Ok(text)
+        };
+        let country = text(7, "country", WORD_BYTES_MAX)?;
         let customer = self.text(record, 6).map_or(Err(()), line::customer);
-        let customer = customer.map_err(|()| "the customer's number is unreadable")?;
-        let description = description(record.get(self.columns[2]).unwrap_or_default())?;
         Ok(Fields {
-            invoice,
-            code,
-            description,
+            invoice: capitals(filled(0, "invoice number")?),
+            code: capitals(filled(1, "stock code")?),
+            description: text(2, "description", DESCRIPTION_BYTES_MAX)?,
             quantity,
             price_micros,
             local_seconds,
-            customer,
-            country,
+            customer: customer
+                .map_err(|()| "the customer's number is unreadable")?
+                .map(|number| capitals(number.into())),
+            country: if country.is_empty() {
+                "Unspecified".into()
+            } else {
+                country
+            },
         })
     }
 }
 
-fn description(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
-    if bytes.len() > DESCRIPTION_BYTES_MAX {
-        return Err("the description is longer than 1,000 bytes".to_owned());
+/// A text that every owner keeps.
+fn text<'r>(bytes: &'r [u8], name: &str, bytes_max: usize) -> Result<Cow<'r, str>, String> {
+    let decoded = input::decode_text(bytes);
+    let line = match &decoded {
+        Cow::Borrowed(text) => input::one_line(text),
+        Cow::Owned(text) => input::one_line(text).map(|line| line.into_owned().into()),
+    };
+    let line = line.ok_or_else(|| format!("the {name} holds control characters"))?;
+    if line.len() > bytes_max {
+        return Err(format!("the {name} is longer than {bytes_max} bytes"));
     }
-    Ok(match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text.trim()),
-        Err(_) => Cow::Owned(input::decode_text(bytes).trim().to_owned()),
-    })
+    Ok(line)
 }
 
 /// `85123a` and `85123A` are the same product, `c489449` and `C489449` the same invoice.
-fn capitals(text: &str) -> Cow<'_, str> {
+fn capitals(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
         Cow::Owned(text.to_ascii_uppercase())
     } else {
-        Cow::Borrowed(text)
+        text
     }
 }
 
@@ -257,7 +269,7 @@ fn number_texts(table: &mut Table, fields: &Fields<'_>, number: u64) -> Option<L
         _ => table.invoice_numbers.number(&fields.invoice)?,
     };
     if table.invoices.len() == invoice as usize {
-        let country = table.countries.number(fields.country)?;
+        let country = table.countries.number(&fields.country)?;
         table.invoices.push(Invoice {
             local_seconds: fields.local_seconds,
             at: OffsetDateTime::UNIX_EPOCH,
@@ -269,7 +281,7 @@ fn number_texts(table: &mut Table, fields: &Fields<'_>, number: u64) -> Option<L
     let known = &mut table.invoices[invoice as usize];
     known.local_seconds = known.local_seconds.min(fields.local_seconds);
     if known.customer == NONE
-        && let Some(customer) = fields.customer
+        && let Some(customer) = &fields.customer
     {
         known.customer = table.customers.number(customer)?;
     }

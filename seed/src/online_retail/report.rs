@@ -61,6 +61,9 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.lines_read == 0 {
+            return f.write_str("The file holds a header and nothing else: there was nothing to import.");
+        }
         let mut line = |name: &str, count: u64, value: Value| {
             writeln!(f, "{name:<10}{count:>12}{:>20}", value.to_string())
         };

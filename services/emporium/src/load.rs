@@ -85,7 +85,10 @@ pub async fn import(dir: &DataDir, import: &Import, stop: &CancellationToken) ->
     })
     .await?;
     say(report);
-    say(format_args!("Rejected lines: {}", options.rejects().display()));
+    let rejects = options.rejects();
+    if rejects.exists() {
+        say(format_args!("Rejected lines: {}", rejects.display()));
+    }
     print_outcome(&outcome, started)
 }
 
