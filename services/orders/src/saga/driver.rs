@@ -178,6 +178,8 @@ impl Driver {
             now,
             until: now + inner.lease,
             recovery_until: now + RECOVERY,
+            deadline_max: now + inner.policy.budget.max(RECOVERY),
+            deadline_max_open: now + inner.policy.payment_wait.max(RECOVERY),
         };
         let max = i64::try_from(permits.len()).unwrap_or(1);
         let sagas = store::claim_due(&inner.db, &lease, max).await?;

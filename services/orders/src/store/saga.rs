@@ -73,6 +73,10 @@ pub struct Lease {
     pub until: OffsetDateTime,
     /// Time that a saga gets whose worker died when money may have been asked for.
     pub recovery_until: OffsetDateTime,
+    /// No deadline lies further ahead; one that seems to was written before the clock was set back.
+    pub deadline_max: OffsetDateTime,
+    /// The same for a saga whose payment is to come later.
+    pub deadline_max_open: OffsetDateTime,
 }
 
 /// Takes up to `max` due sagas, those that are overdue longest first. A saga whose worker died is due when its lease ends.
@@ -85,8 +89,9 @@ pub async fn claim_due(db: &Db, lease: &Lease, max: i64) -> Result<Vec<Saga>, sq
              UPDATE orders_saga AS s
              SET claim = claim + 1, worker = $3, due_at = $4, woken = false,
                  attempts = least(attempts + (worker IS NOT NULL)::integer, 1000),
-                 deadline = CASE WHEN worker IS NOT NULL AND step IN ('charge', 'await', 'commit')
-                                 THEN greatest(deadline, $5) ELSE deadline END
+                 deadline = greatest(
+                     least(deadline, CASE WHEN open AND step = 'await' THEN $7 ELSE $6 END),
+                     CASE WHEN worker IS NOT NULL AND step IN ('charge', 'await', 'commit') THEN $5 END)
              FROM due WHERE s.order_id = due.order_id
              RETURNING s.*
          )
@@ -101,6 +106,8 @@ pub async fn claim_due(db: &Db, lease: &Lease, max: i64) -> Result<Vec<Saga>, sq
     .bind(lease.worker)
     .bind(lease.until)
     .bind(lease.recovery_until)
+    .bind(lease.deadline_max)
+    .bind(lease.deadline_max_open)
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(Saga::from).collect())

@@ -43,7 +43,7 @@ async fn one_lost_call_anywhere_changes_nothing() {
         }
     }
     let work = cases.iter().map(async |(operation, fault, ada)| {
-        let order = stage.buy(*ada, "tok_ok").await.expect(201);
+        let order = stage.buy_patiently(*ada, "tok_ok").await.expect(201);
         assert_eq!(order["status"], "confirmed", "{operation} {fault:?} {order:#}");
         let order = stage.settled(&order["id"]).await;
         assert_consistent(&order, &stage.shop.traces(*ada)[0]);

@@ -138,6 +138,10 @@ async fn lists_and_the_search_for_due_sagas_use_indexes() {
         ),
         ("SELECT sum(amount) FROM orders_refund WHERE order_id = '00000000-0000-7000-8000-000000000001'", "orders_refund_by_order"),
         ("SELECT order_id FROM orders_saga WHERE step <> 'done' AND due_at <= now() ORDER BY due_at LIMIT 32", "orders_saga_due"),
+        (
+            "SELECT order_id FROM orders_saga WHERE step <> 'done' AND due_at > now() AND (due_at > now() OR step = 'await') ORDER BY due_at LIMIT 1000 FOR UPDATE SKIP LOCKED",
+            "orders_saga_due",
+        ),
         ("SELECT count(*) FROM orders_saga WHERE step IN ('settle', 'compensate')", "orders_saga_due"),
         (
             "SELECT customer_id, key FROM orders_idempotency WHERE created_at <= now() ORDER BY created_at LIMIT 1000",
