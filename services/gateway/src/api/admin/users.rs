@@ -28,7 +28,7 @@ pub fn routes() -> Api<App> {
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UserQuery {
-    /// Part of a name or e-mail address.
+    /// The beginning of an e-mail address, or of words of the name.
     #[serde(default, deserialize_with = "blank_is_absent")]
     #[garde(inner(length(chars, max = 200)), custom(validate::line_opt))]
     q: Option<String>,
