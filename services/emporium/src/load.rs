@@ -135,8 +135,8 @@ pub async fn sample_if_empty(dir: &DataDir, operator: &Operator, scale: Scale) -
     ));
     let outcome = generate(operator, scale, DEFAULT_SEED).await?;
     // A demo customer's address that somebody else has, for example: no reason to keep the shop closed.
-    if let Some(refused) = rejections(&outcome) {
-        note(format_args!("warning: {refused}; the rest is loaded"));
+    if let Some(refused) = outcome.refused() {
+        note(format_args!("warning: {refused}"));
     }
     sample.complete = true;
     dir.write(SAMPLE_FILE, &sample)
@@ -198,22 +198,7 @@ fn print_outcome(outcome: &LoadOutcome, started: Instant) -> Result<(), Error> {
         ));
     }
     say(format_args!("Took {:.1} s.", started.elapsed().as_secs_f64()));
-    rejections(outcome).map_or(Ok(()), |refused| {
-        Err(Error::Other(format!(
-            "{refused}; the rest is loaded, mend that and run the same command again"
-        )))
-    })
-}
-
-/// What the owners refused, in a line.
-fn rejections(outcome: &LoadOutcome) -> Option<String> {
-    outcome.answers.iter().find_map(|(what, answer)| {
-        let first = answer.rejected.first()?;
-        Some(format!(
-            "{} of the {what} were refused by their owner, the first one (record {}) because: {}",
-            answer.rejected_count, first.line, first.reason
-        ))
-    })
+    outcome.refused().map_or(Ok(()), |refused| Err(refused.into()))
 }
 
 fn check_readable(file: &Path) -> Result<(), Error> {

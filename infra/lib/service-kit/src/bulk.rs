@@ -5,7 +5,6 @@ use std::future::Future;
 use axum::body::Body;
 use bytes::{Buf, BytesMut};
 use futures::StreamExt;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -113,34 +112,7 @@ pub async fn load<L: BulkLoad>(loader: &L, body: Body) -> Result<BulkSummary, Pr
     Ok(summary)
 }
 
-/// Reads records from a streamed body, a chunk at a time; never holds more than a chunk and a record.
-pub struct Records<T> {
-    lines: Lines,
-    kind: std::marker::PhantomData<fn() -> T>,
-}
-
-impl<T: DeserializeOwned> Records<T> {
-    /// Reads from `body`.
-    pub fn new(body: Body) -> Self {
-        Self {
-            lines: Lines::new(body),
-            kind: std::marker::PhantomData,
-        }
-    }
-
-    /// Up to `records_max` records with their line numbers; empty at the end. Unreadable lines go into the summary. A body
-    /// that breaks off is an error, so that a half line is never taken for a whole one.
-    pub async fn chunk(
-        &mut self,
-        records_max: usize,
-        summary: &mut BulkSummary,
-    ) -> Result<Vec<(u64, T)>, Problem> {
-        let read = |line: &[u8]| serde_json::from_slice(line).map_err(|error| error.to_string());
-        self.lines.chunk(records_max, summary, read).await
-    }
-}
-
-/// The lines of a streamed body.
+/// Reads the lines of a streamed body, a chunk at a time; never holds more than a chunk and a line.
 struct Lines {
     body: axum::body::BodyDataStream,
     buffer: BytesMut,
@@ -160,6 +132,8 @@ impl Lines {
         }
     }
 
+    /// Up to `records_max` records with their line numbers; empty at the end. Lines that `read` refuses go into the summary.
+    /// A body that breaks off is an error, so that a half line is never taken for a whole one.
     async fn chunk<T>(
         &mut self,
         records_max: usize,
@@ -247,12 +221,14 @@ mod tests {
                 .chunks(size)
                 .map(|part| Ok(part.to_vec()))
                 .collect();
-            let mut records =
-                Records::<serde_json::Value>::new(Body::from_stream(futures::stream::iter(parts)));
+            let mut lines = Lines::new(Body::from_stream(futures::stream::iter(parts)));
+            let read = |line: &[u8]| {
+                serde_json::from_slice::<serde_json::Value>(line).map_err(|error| error.to_string())
+            };
             let mut summary = BulkSummary::default();
             let mut seen = Vec::new();
             loop {
-                let chunk = records.chunk(2, &mut summary).await.unwrap();
+                let chunk = lines.chunk(2, &mut summary, read).await.unwrap();
                 if chunk.is_empty() {
                     break;
                 }

@@ -1,14 +1,13 @@
 //! Imported adjustments of stock: history that is kept and told, while the units on hand stay as they are.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use emporium_event_bus::event::NewEvent;
-use emporium_service_kit::bulk::BulkSummary;
-use emporium_service_kit::{Tx, validate};
+use emporium_service_kit::bulk::{BulkLoad, Rejection, Stored, micros};
+use emporium_service_kit::{Problem, Tx, validate};
 use garde::Validate;
 use serde::Deserialize;
-use time::{OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -40,36 +39,49 @@ pub struct AdjustmentRecord {
     pub reference: Option<String>,
 }
 
+/// Loads adjustments into a store.
+pub struct AdjustmentLoad<'a>(pub &'a Store);
+
+impl BulkLoad for AdjustmentLoad<'_> {
+    type Checked = AdjustmentRecord;
+
+    fn read(&self, line: &[u8]) -> Result<AdjustmentRecord, String> {
+        let mut record: AdjustmentRecord = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        record.validate().map_err(|report| in_one_line(&report))?;
+        record.at = micros(record.at);
+        Ok(record)
+    }
+
+    async fn store(&self, chunk: Vec<(u64, AdjustmentRecord)>) -> Result<Stored, Problem> {
+        Ok(self.0.load_adjustments(chunk).await?)
+    }
+}
+
 impl Store {
-    /// Loads a chunk of records in one transaction and notes in the summary what became of them.
-    pub async fn load_adjustments(
-        &self,
-        records: Vec<(u64, AdjustmentRecord)>,
-        summary: &mut BulkSummary,
-    ) -> Result<(), Error> {
-        let records = acceptable(records, summary);
-        if records.is_empty() {
-            return Ok(());
-        }
+    /// Loads a chunk of checked records in one transaction.
+    async fn load_adjustments(&self, mut records: Vec<(u64, AdjustmentRecord)>) -> Result<Stored, Error> {
+        let mut ids = HashSet::with_capacity(records.len());
+        records.retain(|(_, record)| ids.insert(record.id));
+        // In the same order everywhere, so that two loads do not wait for each other.
+        records.sort_by_key(|(_, record)| record.id);
         let mut tx = self.db.begin().await?;
         begin_bulk(&mut tx).await?;
-        let products: Vec<Uuid> = records.values().map(|(_, record)| record.product_id).collect();
+        let products: Vec<Uuid> = records.iter().map(|(_, record)| record.product_id).collect();
         let locked = inventory::lock(&mut tx, &products).await?;
         let mut versions: HashMap<Uuid, i64> = locked
             .iter()
             .map(|stock| (stock.product_id, stock.version))
             .collect();
-        let mut known = Vec::with_capacity(records.len());
-        for (line, record) in records.into_values() {
+        let (mut known, mut rejected) = (Vec::with_capacity(records.len()), Vec::new());
+        for (line, record) in records {
             if versions.contains_key(&record.product_id) {
                 known.push(record);
             } else {
-                summary.reject(line, format!("there is no product {}", record.product_id));
+                let reason = format!("there is no product {}", record.product_id);
+                rejected.push(Rejection { line, reason });
             }
         }
         let fresh = insert(&mut tx, &known).await?;
-        summary.loaded += fresh.len() as u64;
-        summary.unchanged += (known.len() - fresh.len()) as u64;
         known.retain(|record| fresh.contains(&record.id));
         // Each product's adjustments get their versions in the order in which they happened.
         known.sort_by_key(|record| (record.at, record.id));
@@ -86,28 +98,11 @@ impl Store {
         self.outbox.write_bulk(&mut tx, &events).await?;
         tx.commit().await?;
         self.outbox.wake();
-        Ok(())
+        Ok(Stored {
+            loaded: fresh.len() as u64,
+            rejected,
+        })
     }
-}
-
-/// The records that may be loaded, by id; the others go into the summary.
-fn acceptable(
-    records: Vec<(u64, AdjustmentRecord)>,
-    summary: &mut BulkSummary,
-) -> BTreeMap<Uuid, (u64, AdjustmentRecord)> {
-    let mut by_id = BTreeMap::new();
-    for (line, mut record) in records {
-        if let Err(report) = record.validate() {
-            summary.reject(line, in_one_line(&report));
-            continue;
-        }
-        record.at = record.at.to_offset(UtcOffset::UTC).truncate_to_microsecond();
-        match by_id.entry(record.id) {
-            Entry::Vacant(place) => drop(place.insert((line, record))),
-            Entry::Occupied(_) => summary.unchanged += 1,
-        }
-    }
-    by_id
 }
 
 async fn insert(tx: &mut Tx, records: &[AdjustmentRecord]) -> Result<HashSet<Uuid>, sqlx::Error> {

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use emporium_event_bus::event::NewEvent;
-use emporium_service_kit::bulk::{BulkSummary, CopyRows};
-use emporium_service_kit::{Money, Tx, validate};
+use emporium_service_kit::bulk::{BulkLoad, CopyRows, Rejection, Stored, micros};
+use emporium_service_kit::{Money, Problem, Tx, validate};
 use garde::Validate;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use time::{OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -20,8 +20,6 @@ use crate::model::{self, Attributes, ON_HAND_MAX, Status};
 use crate::rules;
 use crate::search::{Document, IndexChange};
 
-/// Records in a transaction.
-pub const CHUNK: usize = 2_000;
 /// A line of `POST /bulk/products`. A `popularity` in it is ignored: the catalog counts units sold from
 /// `order.confirmed.v1`, and the orders of seeds and imports come that way, too; taking both would count them twice.
 #[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
@@ -83,17 +81,32 @@ const INSERT: &str = "WITH fresh AS (
   )
   SELECT id FROM fresh";
 
-impl Store {
-    /// Loads a chunk of records in one transaction and notes in the summary what became of them.
-    pub async fn load_products(
-        &self,
-        records: Vec<(u64, ProductRecord)>,
-        summary: &mut BulkSummary,
-    ) -> Result<(), Error> {
-        let records = self.acceptable(records, summary);
-        if records.is_empty() {
-            return Ok(());
+/// Loads products into a store.
+pub struct ProductLoad<'a>(pub &'a Store);
+
+impl BulkLoad for ProductLoad<'_> {
+    type Checked = ProductRecord;
+
+    fn read(&self, line: &[u8]) -> Result<ProductRecord, String> {
+        let mut record: ProductRecord = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        record.validate().map_err(|report| in_one_line(&report))?;
+        if record.price.currency != self.0.currency {
+            return Err(Error::currency(self.0.currency).to_string());
         }
+        record.clean();
+        Ok(record)
+    }
+
+    async fn store(&self, chunk: Vec<(u64, ProductRecord)>) -> Result<Stored, Problem> {
+        Ok(self.0.load_products(chunk).await?)
+    }
+}
+
+impl Store {
+    /// Loads a chunk of checked records in one transaction.
+    pub async fn load_products(&self, mut records: Vec<(u64, ProductRecord)>) -> Result<Stored, Error> {
+        let mut ids = HashSet::with_capacity(records.len());
+        records.retain(|(_, record)| ids.insert(record.id));
         let mut tx = self.db.begin().await?;
         begin_bulk(&mut tx).await?;
         let categories = ensure_categories(&mut tx, &records).await?;
@@ -108,7 +121,7 @@ impl Store {
         let (new, others): (Vec<_>, Vec<_>) = records
             .into_iter()
             .partition(|(_, record)| fresh.contains(&record.id));
-        tell_apart(&mut tx, &others, summary).await?;
+        let rejected = of_other_products(&mut tx, &others).await?;
         let mut events = Vec::with_capacity(new.len());
         let mut changes = Vec::with_capacity(new.len());
         for (_, record) in &new {
@@ -120,32 +133,11 @@ impl Store {
         // Last, because it holds the lock on the outbox's head until the commit.
         self.outbox.write_bulk(&mut tx, &events).await?;
         tx.commit().await?;
-        summary.loaded += new.len() as u64;
         self.moved(!new.is_empty());
-        Ok(())
-    }
-
-    /// The records that may be loaded, cleaned; the others go into the summary.
-    fn acceptable(
-        &self,
-        records: Vec<(u64, ProductRecord)>,
-        summary: &mut BulkSummary,
-    ) -> Vec<(u64, ProductRecord)> {
-        let mut ids = HashSet::with_capacity(records.len());
-        let mut acceptable = Vec::with_capacity(records.len());
-        for (line, mut record) in records {
-            if let Err(report) = record.validate() {
-                summary.reject(line, in_one_line(&report));
-            } else if record.price.currency != self.currency {
-                summary.reject(line, Error::currency(self.currency).to_string());
-            } else if ids.insert(record.id) {
-                record.clean();
-                acceptable.push((line, record));
-            } else {
-                summary.unchanged += 1;
-            }
-        }
-        acceptable
+        Ok(Stored {
+            loaded: new.len() as u64,
+            rejected,
+        })
     }
 }
 
@@ -157,10 +149,7 @@ impl ProductRecord {
         }
         self.brand.as_mut().map(trim).unwrap_or_default();
         self.category = model::slug(&self.category);
-        self.created_at = self
-            .created_at
-            .to_offset(UtcOffset::UTC)
-            .truncate_to_microsecond();
+        self.created_at = micros(self.created_at);
     }
 }
 
@@ -227,14 +216,13 @@ fn copy_rows(records: &[(u64, ProductRecord)]) -> CopyRows {
     rows
 }
 
-/// A record that was not inserted is there already, or its SKU is another product's.
-async fn tell_apart(
+/// A record that was not inserted is there already, or its SKU is another product's: the latter are told.
+async fn of_other_products(
     tx: &mut Tx,
     records: &[(u64, ProductRecord)],
-    summary: &mut BulkSummary,
-) -> Result<(), sqlx::Error> {
+) -> Result<Vec<Rejection>, sqlx::Error> {
     if records.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let ids: Vec<Uuid> = records.iter().map(|(_, record)| record.id).collect();
     let there: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM catalog_product WHERE id = ANY ($1)")
@@ -242,14 +230,13 @@ async fn tell_apart(
         .fetch_all(tx)
         .await?;
     let there: HashSet<Uuid> = there.into_iter().collect();
-    for (line, record) in records {
-        if there.contains(&record.id) {
-            summary.unchanged += 1;
-        } else {
-            summary.reject(*line, format!("sku {} belongs to another product", record.sku));
-        }
-    }
-    Ok(())
+    let others = records.iter().filter(|(_, record)| !there.contains(&record.id));
+    Ok(others
+        .map(|(line, record)| Rejection {
+            line: *line,
+            reason: format!("sku {} belongs to another product", record.sku),
+        })
+        .collect())
 }
 
 fn created(record: &ProductRecord) -> Result<NewEvent, serde_json::Error> {

@@ -21,9 +21,7 @@ pub fn moment(at: &OffsetDateTime, _: &()) -> garde::Result {
 
 /// In UTC and whole microseconds, which is what the database keeps.
 pub fn micros(at: OffsetDateTime) -> OffsetDateTime {
-    let at = at.to_offset(UtcOffset::UTC);
-    at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000)
-        .unwrap_or(at)
+    at.to_offset(UtcOffset::UTC).truncate_to_microsecond()
 }
 
 /// Why garde refuses a record, in one line; none when it does not.
