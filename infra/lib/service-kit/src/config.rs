@@ -1,6 +1,7 @@
 //! Settings of a service that runs alone, from flags and environment variables, and its `main`.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Secret;
 use crate::environment::{Environment, Service, StartError};
 use crate::metrics::Metrics;
+use crate::stores::{EVENTS, StoreUrls};
 use crate::telemetry::{self, LogFormat};
 use crate::{Clock, Db, ServiceName, serve, signals};
 
@@ -28,9 +30,12 @@ pub struct Settings {
     /// Most connections to that database.
     #[arg(long, env = "EMPORIUM_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub pool_size: u32,
-    /// URL of the event bus.
-    #[arg(long, env = "EMPORIUM_EVENTS", hide_env_values = true)]
+    /// URL of the event bus, before `EMPORIUM_EVENTS`.
+    #[arg(long, value_name = "URL")]
     pub events: Option<String>,
+    /// TOML file that says which stores are used, where no variable says so.
+    #[arg(long, env = "EMPORIUM_STORES", value_name = "FILE")]
+    pub stores: Option<PathBuf>,
     /// The services it calls: `users=http://127.0.0.1:8081,catalog=…`.
     #[arg(long, env = "EMPORIUM_PEERS", default_value = "")]
     pub peers: String,
@@ -58,6 +63,7 @@ impl std::fmt::Debug for Settings {
 impl Settings {
     /// The environment of `service` under these settings.
     pub fn environment(&self, service: ServiceName) -> Result<Environment, StartError> {
+        let stores = StoreUrls::read(self.stores.as_deref())?;
         let metrics = Metrics::new(service);
         let db = self
             .database_url
@@ -84,7 +90,11 @@ impl Settings {
         Ok(Environment {
             service,
             db,
-            events_url: self.events.clone(),
+            events_url: self
+                .events
+                .clone()
+                .or_else(|| stores.get(EVENTS).map(str::to_owned)),
+            stores,
             peers: parse_peers(&self.peers)?,
             secret: Secret::new(secret),
             callers: self

@@ -11,8 +11,9 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::auth::{Callers, Secret};
 use crate::client::Client;
 use crate::metrics::Metrics;
+use crate::report::Inspect;
 use crate::store::StoreCause;
-use crate::{Clock, Db, ServiceName};
+use crate::{Clock, Db, ServiceName, StoreUrls};
 
 /// Everything a service gets from outside. In one process and alone it is the same; only where it comes from differs.
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct Environment {
     pub db: Option<Db>,
     /// URL of the event bus; absent for services that neither publish nor consume.
     pub events_url: Option<String>,
+    /// Which stores the settings name, for this service and others.
+    pub stores: StoreUrls,
     /// Base URLs of the services it may call.
     pub peers: HashMap<ServiceName, String>,
     /// Its own secret.
@@ -157,6 +160,7 @@ pub struct Service {
     pub(crate) router: OpenApiRouter<()>,
     pub(crate) tasks: Vec<(&'static str, TaskMaker)>,
     pub(crate) checks: Vec<(&'static str, CheckMaker)>,
+    pub(crate) stores: Vec<Arc<dyn Inspect>>,
 }
 
 impl Service {
@@ -166,7 +170,15 @@ impl Service {
             router,
             tasks: Vec::new(),
             checks: Vec::new(),
+            stores: Vec::new(),
         }
+    }
+
+    /// Adds a store to those that `GET /stores` tells about.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Inspect>) -> Self {
+        self.stores.push(store);
+        self
     }
 
     /// Adds a background task. It has to end when [`Environment::shutdown`] is cancelled; when it fails or panics before

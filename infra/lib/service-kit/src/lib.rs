@@ -5,7 +5,8 @@
 //! service tokens and per-route allow-lists ([`auth`], [`api`]), problem+json ([`problem`]), limits on bodies, time and
 //! concurrency, `/health/*`, `/metrics` and `/openapi.json`, W3C trace context ([`trace`]) and graceful shutdown.
 //!
-//! Every call to PostgreSQL goes through [`db::Db`] and [`db::Tx`], where it is observed once.
+//! Every call to PostgreSQL goes through [`db::Db`] and [`db::Tx`], to Redis through [`redis::Redis`], to any other store
+//! through [`observe::observed`]: each is observed once. Which store a service uses is a setting ([`stores`]).
 
 pub mod api;
 pub mod auth;
@@ -20,12 +21,16 @@ pub mod extract;
 pub mod ids;
 pub mod metrics;
 pub mod money;
+pub mod observe;
 pub mod page;
 pub mod problem;
 pub mod reaper;
+pub mod redis;
+pub mod report;
 pub mod serve;
 pub mod signals;
 pub mod store;
+pub mod stores;
 pub mod telemetry;
 pub mod trace;
 pub mod validate;
@@ -38,7 +43,10 @@ pub use environment::{Environment, Service, StartError};
 pub use money::{Currency, Money};
 pub use page::{Page, PageQuery};
 pub use problem::Problem;
+pub use redis::Redis;
+pub use report::{Inspect, Lack, StoreReport};
 pub use store::{StoreError, StoreSetting};
+pub use stores::StoreUrls;
 
 /// Re-exported so that every service links the same versions.
 pub use {garde, utoipa, utoipa_axum};

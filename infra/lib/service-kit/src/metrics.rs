@@ -73,6 +73,14 @@ pub(crate) struct Inner {
     pub(crate) client_calls: HistogramVec,
     pub(crate) pool: IntGaugeVec,
     statements: Vec<Statement>,
+    calls: StoreCalls,
+}
+
+/// What is measured of every call to a store, by `store` and `operation`.
+struct StoreCalls {
+    duration: HistogramVec,
+    rows: IntCounterVec,
+    errors: IntCounterVec,
 }
 
 struct Statement {
@@ -142,6 +150,11 @@ impl Metrics {
                 gauges("emporium_pool_connections", "PostgreSQL connections.", &["state"]),
             ),
             statements: Operation::ALL.into_iter().map(statement).collect(),
+            calls: StoreCalls {
+                duration,
+                rows,
+                errors,
+            },
             registry,
         }))
     }
@@ -158,6 +171,25 @@ impl Metrics {
             tracing::error!(%error, "metrics not rendered");
         }
         String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// A call to a store other than PostgreSQL; see [`crate::observe`]. Both labels come from closed lists.
+    pub(crate) fn other_store_call(
+        &self,
+        labels: [&'static str; 2],
+        took: Duration,
+        rows: u64,
+        failed: bool,
+    ) {
+        let calls = &self.0.calls;
+        calls
+            .duration
+            .with_label_values(&labels)
+            .observe(took.as_secs_f64());
+        calls.rows.with_label_values(&labels).inc_by(rows);
+        if failed {
+            calls.errors.with_label_values(&labels).inc();
+        }
     }
 
     pub(crate) fn store_call(&self, operation: Operation, took: Duration, rows: u64, failed: bool) {

@@ -19,6 +19,7 @@ use crate::{Problem, auth};
 
 mod connections;
 mod edge;
+mod stores;
 use connections::Ends;
 use edge::Edge;
 
@@ -125,6 +126,7 @@ pub fn start(environment: &Environment, service: Service, listener: TcpListener)
 /// The whole application of a service: its routes and what every service serves, behind the common layers.
 pub fn app(environment: &Environment, service: Service) -> Router {
     let (router, document) = service.router.split_for_parts();
+    let stores = stores::routes(environment, service.stores);
     let edge = Edge::new(environment, service.checks);
     let (ready, metrics) = (edge.clone(), edge.clone());
     let document: std::sync::Arc<str> = serde_json::to_string(&document).unwrap_or_default().into();
@@ -150,6 +152,7 @@ pub fn app(environment: &Environment, service: Service) -> Router {
             "/metrics",
             routing::get(move || async move { edge::render_metrics(&metrics) }),
         )
+        .merge(stores)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(
             environment.callers.clone(),

@@ -2,7 +2,8 @@
 //! which one it is.
 
 use crate::config::database_options;
-use crate::{Db, Environment, Problem, StartError};
+use crate::redis::{ConnectError, REDIS};
+use crate::{Db, Environment, Problem, Redis, StartError};
 
 /// A store's own error: of sqlx, of a Redis client, of any other.
 pub type StoreCause = Box<dyn std::error::Error + Send + Sync>;
@@ -102,8 +103,8 @@ impl<'a> StoreSetting<'a> {
         Self { name, url }
     }
 
-    /// The URL's scheme in lower case, [`POSTGRES`] for both of its spellings and when nothing is set; empty when the URL
-    /// has none.
+    /// The URL's scheme in lower case, [`POSTGRES`] for both of its spellings and when nothing is set, [`REDIS`] also for
+    /// `rediss` (TLS); empty when the URL has none.
     pub fn scheme(&self) -> String {
         let Some(url) = self.url else {
             return POSTGRES.to_owned();
@@ -119,6 +120,8 @@ impl<'a> StoreSetting<'a> {
             .unwrap_or_default();
         match scheme.as_str() {
             "postgresql" => POSTGRES.to_owned(),
+            // The same by TLS.
+            "rediss" => REDIS.to_owned(),
             _ => scheme,
         }
     }
@@ -135,6 +138,26 @@ impl<'a> StoreSetting<'a> {
         };
         let options = database_options(url).map_err(|_| self.refused("this is no PostgreSQL URL"))?;
         Ok(Db::connect(options, CONNECTIONS_MAX, environment.metrics.clone()))
+    }
+
+    /// The Redis that the setting names.
+    pub async fn redis(&self, environment: &Environment) -> Result<Redis, StartError> {
+        Redis::connect(self.url(), environment.metrics.clone())
+            .await
+            .map_err(|error| match error {
+                ConnectError::Unreachable(_) | ConnectError::Credentials => self.failed(environment, error),
+                other => self.refused(other.to_string()),
+            })
+    }
+
+    /// The setting's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether anything is set.
+    pub fn is_set(&self) -> bool {
+        self.url.is_some()
     }
 
     /// The setting cannot be used; `problem` must not show the URL.
@@ -186,6 +209,7 @@ mod tests {
             (Some("postgres://h/d"), "postgres"),
             (Some("PostgreSQL://h/d"), "postgres"),
             (Some("redis://:secret@h/1"), "redis"),
+            (Some("rediss://:secret@h/1"), "redis"),
             (Some("secret"), ""),
             (Some(":secret@h://"), ""),
             (Some(""), ""),

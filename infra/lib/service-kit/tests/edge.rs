@@ -78,6 +78,7 @@ async fn start() -> Server {
         service: ServiceName::Users,
         db: None,
         events_url: None,
+        stores: emporium_service_kit::StoreUrls::default(),
         peers: [].into(),
         secret: keys.secret(ServiceName::Users).clone(),
         callers: keys.callers(ServiceName::Users),

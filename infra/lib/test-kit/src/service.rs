@@ -157,6 +157,7 @@ fn environment(
             metrics.clone(),
         )),
         events_url: Some(bus_url.to_owned()),
+        stores: emporium_service_kit::StoreUrls::default(),
         peers: peers.clone(),
         secret: keys.secret(service).clone(),
         callers: keys.callers(service),

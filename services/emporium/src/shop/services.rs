@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::serve::{self, Running};
-use emporium_service_kit::{Clock, Db, Environment, Service, ServiceName, StartError};
+use emporium_service_kit::{Clock, Db, Environment, Service, ServiceName, StartError, StoreUrls};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -117,6 +117,7 @@ fn environment(
         service,
         db: options.map(|options| Db::connect(options, POOL_SIZE, metrics.clone())),
         events_url: target.bus_url(service)?,
+        stores: StoreUrls::default(),
         peers: urls
             .iter()
             .map(|(name, url)| (*name, url.clone()))

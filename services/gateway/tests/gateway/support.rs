@@ -128,6 +128,7 @@ pub fn environment(peers: HashMap<ServiceName, String>) -> Environment {
         service: ServiceName::Gateway,
         db: None,
         events_url: None,
+        stores: emporium_service_kit::StoreUrls::default(),
         peers,
         secret: Secret::generate(),
         callers: Callers::default(),

@@ -59,6 +59,7 @@ impl Fixture {
                 metrics.clone(),
             )),
             events_url: Some(bus.url.clone()),
+            stores: emporium_service_kit::StoreUrls::default(),
             peers: [].into(),
             secret: Secret::generate(),
             callers: Callers::default(),

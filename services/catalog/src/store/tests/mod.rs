@@ -27,6 +27,7 @@ fn environment(database: &TestDatabase, clock: &Clock) -> Environment {
         service: ServiceName::Catalog,
         db: Some(Db::connect(options, 8, metrics.clone())),
         events_url: None,
+        stores: emporium_service_kit::StoreUrls::default(),
         peers: HashMap::new(),
         secret: Secret::generate(),
         callers: Callers::default(),

@@ -1,0 +1,85 @@
+//! Calls to stores other than PostgreSQL, observed: a span with the OpenTelemetry database conventions and the same
+//! histograms as for PostgreSQL, once, wherever the client is wrapped.
+
+use std::time::Instant;
+
+use tracing::Instrument;
+
+use crate::metrics::Metrics;
+
+/// What is called.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// `db.system.name`: `redis`, `elasticsearch`, …
+    pub system: &'static str,
+    /// `db.operation.name`, from a closed list: it is a metric's label.
+    pub operation: &'static str,
+    /// `db.query.text`: the native query without values, since those may be personal data.
+    pub text: &'a str,
+}
+
+/// Runs a call to a store and measures it. `rows` counts what came back; `error_type` names what went wrong in a word.
+pub async fn observed<T, E>(
+    metrics: &Metrics,
+    call: Call<'_>,
+    rows: impl FnOnce(&T) -> u64,
+    error_type: impl FnOnce(&E) -> &str,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let span = tracing::debug_span!(
+        target: "emporium::store",
+        "store call",
+        otel.kind = "client",
+        db.system.name = call.system,
+        db.operation.name = call.operation,
+        db.query.text = call.text,
+        db.response.returned_rows = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+    );
+    let watch = Watch {
+        metrics,
+        call,
+        started: Instant::now(),
+        outcome: None,
+    };
+    let result = work.instrument(span.clone()).await;
+    let rows = match &result {
+        Ok(answer) => {
+            let rows = rows(answer);
+            span.record("db.response.returned_rows", rows);
+            rows
+        }
+        Err(error) => {
+            span.record("error.type", error_type(error));
+            0
+        }
+    };
+    watch.end(rows, result.is_err());
+    result
+}
+
+/// Measures to its end, or to where its future is dropped: who gave up waiting counts as failed.
+struct Watch<'a> {
+    metrics: &'a Metrics,
+    call: Call<'a>,
+    started: Instant,
+    outcome: Option<(u64, bool)>,
+}
+
+impl Watch<'_> {
+    fn end(mut self, rows: u64, failed: bool) {
+        self.outcome = Some((rows, failed));
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        let (rows, failed) = self.outcome.unwrap_or((0, true));
+        self.metrics.other_store_call(
+            [self.call.system, self.call.operation],
+            self.started.elapsed(),
+            rows,
+            failed,
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! What a server says of itself: `INFO`, and the one setting that `INFO` does not tell.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use ::redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
+use ::redis::{Cmd, RedisError, Value, cmd, from_redis_value};
+
+use super::{Connection, Redis};
+use crate::StoreError;
+
+/// The fields of `INFO`, <https://redis.io/docs/latest/commands/info/>.
+#[derive(Debug, Clone, Default)]
+pub struct Info(HashMap<String, String>);
+
+impl Info {
+    /// Reads `name:value` lines; titles of sections are left out.
+    pub fn parse(text: &str) -> Self {
+        let fields = text.lines().filter_map(|line| line.trim_end().split_once(':'));
+        Self(
+            fields
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        )
+    }
+
+    /// A field.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// A field that is a number.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// Whether this is a node of a cluster.
+    pub fn is_cluster(&self) -> bool {
+        self.get("cluster_enabled") == Some("1")
+    }
+
+    /// `Redis 8.2.3`, or `Valkey 9.1.0`, which for its clients' sake calls itself a Redis 7.2 as well.
+    pub fn product(&self) -> String {
+        match self.get("valkey_version") {
+            Some(version) => format!("Valkey {version}"),
+            None => format!(
+                "Redis {}",
+                self.get("redis_version").unwrap_or("of no known version")
+            ),
+        }
+    }
+
+    /// The version of Redis whose commands the server has.
+    pub fn version_major(&self) -> Option<u32> {
+        self.get("redis_version")?.split('.').next()?.parse().ok()
+    }
+
+    /// Whether keys may vanish when memory is full.
+    pub fn evicts(&self) -> bool {
+        let policy = self.get("maxmemory_policy").unwrap_or("noeviction");
+        policy != "noeviction" && self.number("maxmemory").unwrap_or(0) > 0
+    }
+}
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing: it is in memory only, or in a snapshot by chance.
+    None,
+    /// The process's end, and with `always` also the machine's. The text is `appendfsync`.
+    AppendOnly(String),
+    /// There is an append-only file; who connects may not ask how it is written.
+    Hidden,
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("memory only"),
+            Self::AppendOnly(fsync) => write!(f, "appendonly=yes, appendfsync={fsync}"),
+            Self::Hidden => f.write_str("appendonly=yes"),
+        }
+    }
+}
+
+impl Redis {
+    /// `INFO` of the server; of a cluster, of one of its masters.
+    pub async fn info(&self) -> Result<Info, StoreError> {
+        let text: String = self.one_node("INFO", &cmd("INFO")).await?;
+        Ok(Info::parse(&text))
+    }
+
+    /// What an acknowledged write survives, given what the server says of itself.
+    pub async fn durability(&self, info: &Info) -> Durability {
+        if info.get("aof_enabled") != Some("1") {
+            return Durability::None;
+        }
+        let ask = cmd("CONFIG").arg("GET").arg("appendfsync").to_owned();
+        let answer: Result<Vec<String>, _> = self.one_node("CONFIG GET", &ask).await;
+        match answer.ok().and_then(|pair| pair.into_iter().nth(1)) {
+            Some(fsync) => Durability::AppendOnly(fsync),
+            // Managed servers keep CONFIG to themselves.
+            None => Durability::Hidden,
+        }
+    }
+
+    /// A command that is about a server and not about keys.
+    async fn one_node<T: ::redis::FromRedisValue>(
+        &self,
+        operation: &'static str,
+        command: &Cmd,
+    ) -> Result<T, StoreError> {
+        self.observed(operation, operation, || async {
+            match self.connection.clone() {
+                Connection::Single(mut connection) => command.query_async(&mut connection).await,
+                Connection::Cluster(mut connection) => {
+                    let one = RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random);
+                    let value: Value = connection.route_command(command.clone(), one).await?;
+                    from_redis_value(value).map_err(RedisError::from)
+                }
+            }
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn info_is_read() {
+        let info = Info::parse(
+            "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.0\r\n\r\n# Memory\r\nmaxmemory:100\r\nmaxmemory_policy:allkeys-lru\r\n",
+        );
+        assert_eq!(
+            (info.version_major(), info.product().as_str()),
+            (Some(7), "Valkey 9.1.0")
+        );
+        assert!(info.evicts() && !info.is_cluster());
+        let other = Info::parse(
+            "redis_version:8.2.3\r\ncluster_enabled:1\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru",
+        );
+        assert_eq!(other.product(), "Redis 8.2.3");
+        assert!(other.is_cluster() && !other.evicts());
+    }
+}

@@ -1,0 +1,172 @@
+//! What a service tells of its stores: `GET /stores`, for the operator, and from there `emporium stores`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{Db, StoreError};
+
+/// How long a store may take to tell about itself.
+pub const INSPECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Pings of which the median is the latency.
+const PINGS: usize = 5;
+
+/// Something that a trait's contract offers and that an adapter cannot give, with what follows from it. Each trait has a
+/// typed list of its capabilities, which its contract suite reads; this is how an entry of it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lack {
+    /// The capability, in a word or two.
+    pub capability: String,
+    /// What a user of the adapter has to know.
+    pub consequence: String,
+}
+
+/// A store as its service sees it just now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoreReport {
+    /// What the service uses it for: `store`, `search`, `cache`, `events`.
+    pub role: String,
+    /// The setting that picks it.
+    pub setting: Option<String>,
+    /// `postgresql`, `redis`, `elasticsearch`, …
+    pub adapter: String,
+    /// The server's product and version.
+    pub version: Option<String>,
+    /// Median time of a round trip, in milliseconds.
+    pub latency_ms: Option<f64>,
+    /// What an acknowledged write survives, in the server's own settings.
+    pub durability: Option<String>,
+    /// Bytes of data.
+    pub size_bytes: Option<i64>,
+    /// Changes that are not in it yet, where it is fed by events.
+    pub lag: Option<i64>,
+    /// What the adapter lacks.
+    pub lacks: Vec<Lack>,
+    /// Why the rest is not known: the store does not answer.
+    pub error: Option<String>,
+}
+
+impl StoreReport {
+    /// A report in which only the adapter is known.
+    pub fn of(role: &str, setting: Option<&str>, adapter: &str) -> Self {
+        Self {
+            role: role.to_owned(),
+            setting: setting.map(str::to_owned),
+            adapter: adapter.to_owned(),
+            version: None,
+            latency_ms: None,
+            durability: None,
+            size_bytes: None,
+            lag: None,
+            lacks: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// With what the server says of itself, or why it says nothing.
+    #[must_use]
+    pub fn with(mut self, facts: Result<ServerFacts, StoreError>) -> Self {
+        match facts {
+            Ok(facts) => {
+                self.version = Some(facts.version);
+                self.latency_ms = Some(facts.latency_ms);
+                self.durability = Some(facts.durability);
+                self.size_bytes = facts.size_bytes;
+            }
+            Err(error) => self.error = Some(error.to_string()),
+        }
+        self
+    }
+}
+
+/// What a server says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerFacts {
+    /// Product and version.
+    pub version: String,
+    /// Median time of a round trip, in milliseconds.
+    pub latency_ms: f64,
+    /// What an acknowledged write survives.
+    pub durability: String,
+    /// Bytes of data, as far as the server tells.
+    pub size_bytes: Option<i64>,
+}
+
+/// Whoever can tell about a store.
+#[async_trait]
+pub trait Inspect: Send + Sync {
+    /// What is known without asking the store: role, setting, adapter, and what the adapter lacks.
+    fn outline(&self) -> StoreReport;
+
+    /// Asks the store; bounded by its adapter's time-outs, and by [`INSPECT_TIMEOUT`].
+    async fn inspect(&self) -> StoreReport;
+}
+
+/// Median of a few round trips, in milliseconds.
+pub async fn latency_ms<E, F>(ping: impl Fn() -> F) -> Result<f64, E>
+where
+    F: Future<Output = Result<(), E>>,
+{
+    let mut times = Vec::with_capacity(PINGS);
+    for _ in 0..PINGS {
+        let started = Instant::now();
+        ping().await?;
+        times.push(started.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[PINGS / 2].as_secs_f64() * 1_000.0)
+}
+
+impl Db {
+    /// What the PostgreSQL server says of itself and of this database.
+    pub async fn facts(&self) -> Result<ServerFacts, StoreError> {
+        let latency_ms = latency_ms(|| self.ping()).await?;
+        let (version, commit, fsync, size): (String, String, String, i64) = sqlx::query_as(
+            "SELECT current_setting('server_version'), current_setting('synchronous_commit'), current_setting('fsync'),
+                    pg_database_size(current_database())",
+        )
+        .fetch_one(self)
+        .await?;
+        Ok(ServerFacts {
+            version: format!("PostgreSQL {version}"),
+            latency_ms,
+            durability: format!("synchronous_commit={commit}, fsync={fsync}"),
+            size_bytes: Some(size),
+        })
+    }
+}
+
+/// A PostgreSQL that a service keeps something in, for reports.
+#[derive(Debug)]
+pub struct PostgresStore {
+    /// The database.
+    pub db: Db,
+    /// What it is used for.
+    pub role: &'static str,
+    /// The setting that could pick another store.
+    pub setting: Option<&'static str>,
+}
+
+impl PostgresStore {
+    /// A service's own database, for which there is no setting.
+    pub fn own(db: Db) -> Arc<dyn Inspect> {
+        Arc::new(Self {
+            db,
+            role: "store",
+            setting: None,
+        })
+    }
+}
+
+#[async_trait]
+impl Inspect for PostgresStore {
+    fn outline(&self) -> StoreReport {
+        StoreReport::of(self.role, self.setting, "postgresql")
+    }
+
+    async fn inspect(&self) -> StoreReport {
+        self.outline().with(self.db.facts().await)
+    }
+}
