@@ -2,7 +2,7 @@
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::cluster::ClusterClient;
-use ::redis::{Client, ErrorKind, IntoConnectionInfo, RedisError, cmd};
+use ::redis::{Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, cmd};
 
 use super::{CONNECT_TIMEOUT, Connection, Info, RECONNECT_PAUSE_MAX, RESPONSE_TIMEOUT, Redis};
 use crate::metrics::Metrics;
@@ -12,7 +12,7 @@ const VERSION_MIN: u32 = 7;
 /// Commands that may wait for the connection's writer: more callers than a service has requests.
 const QUEUE: usize = 1_024;
 /// How often a lost connection is tried to be opened again before the waiting calls are told; the next call tries again.
-const RECONNECTS: usize = 3;
+const RECONNECTS: u8 = 3;
 
 /// Why a Redis cannot be used; never shows the URL.
 #[derive(Debug, thiserror::Error)]
@@ -48,29 +48,31 @@ impl Redis {
     pub async fn connect(url: &str, metrics: Metrics) -> Result<Self, ConnectError> {
         let address = url.into_connection_info().map_err(|_| ConnectError::Url)?;
         let database = address.redis_settings().db();
-        let client = Client::open(address.clone()).map_err(|_| ConnectError::Url)?;
-        let info = look(&client, database).await?;
+        let refused = |error: RedisError| refusal(&error, database);
+        // A cluster refuses the choice of a database before it tells that it is one.
+        let first = address.redis_settings().clone().set_db(0);
+        let info = look(address.clone().set_redis_settings(first)).await?;
         if info.is_cluster() && database != 0 {
             return Err(ConnectError::ClusterDatabase(database));
         }
         if info.version_major().is_none_or(|major| major < VERSION_MIN) {
             return Err(ConnectError::Version(info.product()));
         }
-        let refused = |error: RedisError| refusal(&error, database);
         let connection = if info.is_cluster() {
             let client = ClusterClient::builder([address])
                 .connection_timeout(CONNECT_TIMEOUT)
                 .response_timeout(RESPONSE_TIMEOUT)
-                .retries(RECONNECTS as u32)
+                .retries(RECONNECTS.into())
                 .build()
                 .map_err(refused)?;
             Connection::Cluster(client.get_async_connection().await.map_err(refused)?)
         } else {
+            let client = Client::open(address).map_err(refused)?;
             let config = ConnectionManagerConfig::new()
                 .set_connection_timeout(Some(CONNECT_TIMEOUT))
                 .set_response_timeout(Some(RESPONSE_TIMEOUT))
                 .set_max_delay(RECONNECT_PAUSE_MAX)
-                .set_number_of_retries(RECONNECTS)
+                .set_number_of_retries(RECONNECTS.into())
                 .set_pipeline_buffer_size(QUEUE);
             Connection::Single(
                 ConnectionManager::new_with_config(client, config)
@@ -83,14 +85,15 @@ impl Redis {
 }
 
 /// A first look, by a connection of its own: what is it?
-async fn look(client: &Client, database: i64) -> Result<Info, ConnectError> {
+async fn look(address: ConnectionInfo) -> Result<Info, ConnectError> {
+    let client = Client::open(address).map_err(|_| ConnectError::Url)?;
     let asked = tokio::time::timeout(CONNECT_TIMEOUT + RESPONSE_TIMEOUT, async {
         let mut connection = client.get_multiplexed_async_connection().await?;
         cmd("INFO").query_async::<String>(&mut connection).await
     });
     match asked.await {
         Ok(Ok(text)) => Ok(Info::parse(&text)),
-        Ok(Err(error)) => Err(refusal(&error, database)),
+        Ok(Err(error)) => Err(refusal(&error, 0)),
         Err(_) => Err(ConnectError::Unreachable("the time is up".to_owned())),
     }
 }
