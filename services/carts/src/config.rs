@@ -8,9 +8,6 @@ use crate::model::CartKind;
 /// Settings of the carts service, from environment variables.
 #[derive(Clone, Parser)]
 pub struct Config {
-    /// URL of the carts' store; its scheme picks the adapter. The service's own database unless set.
-    #[arg(long, env = "EMPORIUM_CARTS_STORE", hide_env_values = true)]
-    pub store: Option<String>,
     /// Days until an anonymous cart expires that nobody writes to.
     #[arg(long, env = "EMPORIUM_CARTS_ANONYMOUS_TTL_DAYS", default_value_t = 30, value_parser = days())]
     pub anonymous_ttl_days: i64,

@@ -2,9 +2,9 @@
 
 mod config;
 mod error;
-mod model;
+pub mod model;
 mod routes;
-mod store;
+pub mod store;
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
 
 /// Builds the service: store, routes, reaper.
 pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
-    let store = store::open(config.store.as_deref(), environment).await?;
+    let store = store::open(environment).await?;
     let app = App {
         store: store.clone(),
         clock: environment.clock.clone(),
@@ -35,6 +35,7 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         async move { store.reap(now, max).await }
     });
     Ok(Service::new(routes::api().with_state(app))
+        .store(checked.clone())
         .task("reaper", reap)
         .ready_check("store", move || {
             let store = checked.clone();

@@ -1,7 +1,8 @@
-//! The API against a real PostgreSQL.
+//! The API on real stores: everything on PostgreSQL, and what the stores could tell apart on Redis too.
 #![allow(clippy::unwrap_used)]
 
-use emporium_carts::{Config, build, build_with};
+use emporium_carts::build;
+use emporium_service_kit::stores::CARTS_STORE;
 use emporium_service_kit::{Clock, ServiceName};
 use emporium_test_kit::{Caller, Keys, TestService};
 use serde_json::{Value, json};
@@ -9,15 +10,52 @@ use time::Duration;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-async fn start(clock: Clock) -> TestService {
-    TestService::start(ServiceName::Carts, &Keys::default(), &[], clock, build).await
+/// The service on the store of this URL; without one, on its own database.
+async fn start(clock: Clock, store: Option<&str>) -> TestService {
+    TestService::start(ServiceName::Carts, &Keys::default(), &[], clock, async |given| {
+        let mut environment = given.clone();
+        environment
+            .stores
+            .set(CARTS_STORE, store.unwrap_or_default().to_owned())?;
+        build(&environment).await
+    })
+    .await
 }
 
 async fn started() -> (TestService, Caller) {
-    let carts = start(Clock::System).await;
+    let carts = start(Clock::System, None).await;
     let gateway = carts.as_caller(ServiceName::Gateway);
     (carts, gateway)
 }
+
+/// Each of these tests, once a store: `postgres::…`, `redis::…`.
+macro_rules! on_each_store {
+    ($($test:ident),+) => {
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(None).await;
+            })+
+        }
+        mod redis {
+            $(#[tokio::test]
+            async fn $test() {
+                let Some(redis) = emporium_test_kit::stores::redis().await else { return };
+                super::$test(Some(&redis.url)).await;
+            })+
+        }
+    };
+}
+
+on_each_store!(
+    a_cart_is_filled_changed_and_emptied,
+    bad_input_changes_nothing,
+    bad_purchases_change_nothing,
+    a_full_cart_says_so,
+    carts_merge_at_sign_in,
+    carts_expire_after_their_last_write,
+    the_operator_sees_the_store
+);
 
 fn cart(kind: &str) -> String {
     format!("/carts/{kind}/{}", Uuid::new_v4())
@@ -74,9 +112,9 @@ async fn each_route_has_its_callers() {
     carts.stop().await;
 }
 
-#[tokio::test]
-async fn a_cart_is_filled_changed_and_emptied() {
-    let (carts, gateway) = started().await;
+async fn a_cart_is_filled_changed_and_emptied(store: Option<&str>) {
+    let carts = start(Clock::System, store).await;
+    let gateway = carts.as_caller(ServiceName::Gateway);
     let path = cart("anonymous");
     let empty = gateway.get(&path).await.expect(200);
     assert_eq!((&empty["revision"], &empty["items"]), (&json!(0), &json!([])));
@@ -107,9 +145,9 @@ async fn a_cart_is_filled_changed_and_emptied() {
     carts.stop().await;
 }
 
-#[tokio::test]
-async fn bad_input_changes_nothing() {
-    let (carts, gateway) = started().await;
+async fn bad_input_changes_nothing(store: Option<&str>) {
+    let carts = start(Clock::System, store).await;
+    let gateway = carts.as_caller(ServiceName::Gateway);
     let path = cart("user");
     let line = item(&path);
     let before = gateway.put(&line, json!({"quantity": 5})).await.expect(200);
@@ -171,9 +209,9 @@ async fn bad_input_changes_nothing() {
     carts.stop().await;
 }
 
-#[tokio::test]
-async fn bad_purchases_change_nothing() {
-    let (carts, gateway) = started().await;
+async fn bad_purchases_change_nothing(store: Option<&str>) {
+    let carts = start(Clock::System, store).await;
+    let gateway = carts.as_caller(ServiceName::Gateway);
     let path = cart("user");
     let line = item(&path);
     let before = gateway.put(&line, json!({"quantity": 5})).await.expect(200);
@@ -209,9 +247,9 @@ async fn bad_purchases_change_nothing() {
     carts.stop().await;
 }
 
-#[tokio::test]
-async fn a_full_cart_says_so() {
-    let (carts, gateway) = started().await;
+async fn a_full_cart_says_so(store: Option<&str>) {
+    let carts = start(Clock::System, store).await;
+    let gateway = carts.as_caller(ServiceName::Gateway);
     let path = cart("user");
     for _ in 0..100 {
         gateway
@@ -245,9 +283,9 @@ async fn a_full_cart_says_so() {
     carts.stop().await;
 }
 
-#[tokio::test]
-async fn carts_merge_at_sign_in() {
-    let (carts, gateway) = started().await;
+async fn carts_merge_at_sign_in(store: Option<&str>) {
+    let carts = start(Clock::System, store).await;
+    let gateway = carts.as_caller(ServiceName::Gateway);
     let (path, visitor) = (cart("user"), Uuid::new_v4());
     let visitors = format!("/carts/anonymous/{visitor}");
     let product = Uuid::new_v4();
@@ -274,10 +312,9 @@ async fn carts_merge_at_sign_in() {
     carts.stop().await;
 }
 
-#[tokio::test]
-async fn carts_expire_after_their_last_write() {
+async fn carts_expire_after_their_last_write(store: Option<&str>) {
     let clock = Clock::manual(Clock::System.now());
-    let carts = start(clock.clone()).await;
+    let carts = start(clock.clone(), store).await;
     let gateway = carts.as_caller(ServiceName::Gateway);
     let (visitor, customer) = (cart("anonymous"), cart("user"));
     for path in [&visitor, &customer] {
@@ -298,40 +335,29 @@ async fn carts_expire_after_their_last_write() {
     carts.stop().await;
 }
 
-#[tokio::test]
-async fn the_store_setting_picks_the_adapter() {
-    let (carts, _) = started().await;
-    let with = |store: &str| Config {
-        store: Some(store.to_owned()),
-        ..emporium_service_kit::config::from_env().unwrap()
-    };
-    for (url, message) in [
-        (
-            "cassandra://h/secret",
-            "EMPORIUM_CARTS_STORE: there is no adapter for the scheme \"cassandra\"",
-        ),
-        (
-            "secret",
-            "EMPORIUM_CARTS_STORE: there is no adapter for the scheme \"\"",
-        ),
-        ("postgres://[", "EMPORIUM_CARTS_STORE: this is no PostgreSQL URL"),
-        (
-            "postgres://nobody:secret@127.0.0.1:9/none",
-            "EMPORIUM_CARTS_STORE: the carts service's store cannot be used: ",
-        ),
-    ] {
-        let error = build_with(&carts.environment, with(url))
-            .await
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(error.starts_with(message) && !error.contains("secret"), "{error}");
-        assert_eq!(error.lines().count(), 1);
-    }
-    let database = emporium_test_kit::TestPostgres::get()
-        .await
-        .empty_database()
-        .await;
-    assert!(build_with(&carts.environment, with(&database.url)).await.is_ok());
+async fn the_operator_sees_the_store(store: Option<&str>) {
+    let carts = start(Clock::System, store).await;
+    let operator = carts.as_caller(ServiceName::Operator);
+    let reports = operator.get("/stores").await.expect(200);
+    let report = &reports[0];
+    assert_eq!(
+        (&report["role"], &report["setting"]),
+        (&json!("store"), &json!(CARTS_STORE))
+    );
+    assert_eq!(
+        report["adapter"],
+        if store.is_some() { "redis" } else { "postgresql" }
+    );
+    let durability = report["durability"].as_str().unwrap();
+    let lacks = report["lacks"].as_array().unwrap();
+    let declared = lacks
+        .iter()
+        .any(|lack| lack["capability"] == "survives power loss");
+    let is_lacking = store.is_some() && !durability.ends_with("appendfsync=always");
+    assert_eq!(declared, is_lacking, "{report}");
+    assert!(
+        report["version"].is_string() && report["error"].is_null(),
+        "{report}"
+    );
     carts.stop().await;
 }

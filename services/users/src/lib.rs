@@ -10,7 +10,7 @@ mod preferences;
 mod routes;
 mod store;
 
-use emporium_event_bus::Outbox;
+use emporium_event_bus::{EventsReport, Outbox};
 use emporium_service_kit::config::from_env;
 use emporium_service_kit::{Environment, Service, StartError};
 use sqlx::migrate::Migrator;
@@ -46,5 +46,6 @@ pub async fn build_with(environment: &Environment, config: &Config) -> Result<Se
     };
     let stop = environment.shutdown.clone();
     Ok(Service::new(routes::api().with_state(app))
+        .store(EventsReport::of(&bus).outbox(&outbox).shared())
         .task("relay", move || outbox.clone().relay(bus.clone(), stop.clone())))
 }

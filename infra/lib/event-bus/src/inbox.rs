@@ -24,7 +24,7 @@ pub const KEPT: Duration = Duration::from_hours(30 * 24);
 /// Rows that one [`reap`] removes at most.
 pub const REAP_BATCH: i64 = 10_000;
 /// How long the statements of a reset may take: it is rare, and a projection may be large.
-const RESET_TIMEOUT: &str = "SET LOCAL statement_timeout = '5min'";
+const RESET_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Claims events for a consumer group in the transaction of their effect; gives those it had not seen. One statement, in
 /// the order of ids, so that two members with the same events queue instead of getting into a deadlock.
@@ -51,7 +51,7 @@ pub async fn claim(
 /// commit. Without it, an effect that commits between the two deletions would lose its trace in the projection and keep
 /// its row here. Consumers have to claim before they touch the projection, as [`claim`] is used everywhere.
 pub async fn reset(tx: &mut Tx, service: ServiceName, group: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(RESET_TIMEOUT).execute(&mut *tx).await?;
+    tx.allow(RESET_TIMEOUT).await?;
     let lock = format!("LOCK TABLE {service}_inbox IN EXCLUSIVE MODE");
     sqlx::query(AssertSqlSafe(lock)).execute(&mut *tx).await?;
     let delete = format!("DELETE FROM {service}_inbox WHERE consumer = $1");

@@ -174,6 +174,11 @@ impl Client {
         }
     }
 
+    /// The service it calls.
+    pub fn callee(&self) -> ServiceName {
+        self.callee
+    }
+
     /// Begins a call; `path` starts with `/` and holds only ids and constants.
     pub fn call(&self, method: Method, path: impl AsRef<str>) -> Call<'_> {
         let retried = matches!(method, Method::GET | Method::PUT | Method::DELETE);

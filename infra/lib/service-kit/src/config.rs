@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +35,7 @@ pub struct Settings {
     #[arg(long, value_name = "URL")]
     pub events: Option<String>,
     /// TOML file that says which stores are used, where no variable says so.
-    #[arg(long, env = "EMPORIUM_STORES", value_name = "FILE")]
+    #[arg(long, env = "EMPORIUM_STORES", value_name = "FILE", value_parser = stores_file())]
     pub stores: Option<PathBuf>,
     /// The services it calls: `users=http://127.0.0.1:8081,catalog=…`.
     #[arg(long, env = "EMPORIUM_PEERS", default_value = "")]
@@ -53,6 +54,12 @@ pub struct Settings {
     pub log_format: LogFormat,
 }
 
+/// Reads `--stores`. Unlike clap's own reader of paths it takes an empty one, which is none: containers' settings cannot be
+/// unset otherwise.
+pub fn stores_file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
 impl std::fmt::Debug for Settings {
     /// Nothing of it: the secret and the passwords in URLs do not belong into a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -63,7 +70,10 @@ impl std::fmt::Debug for Settings {
 impl Settings {
     /// The environment of `service` under these settings.
     pub fn environment(&self, service: ServiceName) -> Result<Environment, StartError> {
-        let stores = StoreUrls::read(self.stores.as_deref())?;
+        let mut stores = StoreUrls::read(self.stores.as_deref())?;
+        if let Some(url) = &self.events {
+            stores.set(EVENTS, url.clone())?;
+        }
         let metrics = Metrics::new(service);
         let db = self
             .database_url
@@ -90,10 +100,7 @@ impl Settings {
         Ok(Environment {
             service,
             db,
-            events_url: self
-                .events
-                .clone()
-                .or_else(|| stores.get(EVENTS).map(str::to_owned)),
+            events_url: stores.get(EVENTS).map(str::to_owned),
             stores,
             peers: parse_peers(&self.peers)?,
             secret: Secret::new(secret),

@@ -14,6 +14,7 @@ use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
 };
 use sqlx::{ConnectOptions, Connection, Either, Execute, Executor, PgPool, Postgres, SqlSafeStr, SqlStr};
+use tokio::time::Sleep;
 
 use crate::metrics::{Metrics, Operation};
 
@@ -24,8 +25,15 @@ const STORE: &str = "postgresql";
 
 /// How long a request waits for a connection before it is told that the store is away.
 pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a single statement of a request may run (bulk loads lift it for their own transaction).
+/// How long a single statement of a request may run (bulk loads take more for their own transaction, [`Tx::allow`]).
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a single statement of a bulk load may run: a chunk is bounded, but the machine may be busy with ten others.
+pub const BULK_STATEMENT_TIMEOUT: Duration = Duration::from_mins(10);
+/// The server ends statements that take too long. One that stands still ends nothing: after this much longer, the caller
+/// gives up by itself.
+const SERVER_GRACE: Duration = Duration::from_secs(1);
+/// How long a caller waits for a statement.
+const ANSWER_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_add(SERVER_GRACE);
 /// How long a transaction may wait for its next statement: a process that stands still must not hold its locks for ever.
 pub const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -97,13 +105,17 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
         let started = Instant::now();
         let pool = self.pool.clone();
-        let begun = tokio::spawn(async move { pool.begin().await }).await;
-        let inner = begun.unwrap_or(Err(sqlx::Error::WorkerCrashed));
+        let begun = tokio::spawn(async move { pool.begin().await });
+        let inner = match tokio::time::timeout(ANSWER_TIMEOUT, begun).await {
+            Ok(begun) => begun.unwrap_or(Err(sqlx::Error::WorkerCrashed)),
+            Err(_) => Err(no_answer()),
+        };
         self.metrics
             .store_call(Operation::Begin, started.elapsed(), 0, inner.is_err());
         Ok(Tx {
             inner: inner?,
             metrics: self.metrics.clone(),
+            answer_timeout: ANSWER_TIMEOUT,
         })
     }
 
@@ -132,6 +144,7 @@ impl Db {
 pub struct Tx {
     inner: sqlx::Transaction<'static, Postgres>,
     metrics: Metrics,
+    answer_timeout: Duration,
 }
 
 impl std::fmt::Debug for Tx {
@@ -141,10 +154,21 @@ impl std::fmt::Debug for Tx {
 }
 
 impl Tx {
+    /// Allows each further statement of the transaction so much time, in place of [`STATEMENT_TIMEOUT`].
+    pub async fn allow(&mut self, timeout: Duration) -> Result<(), sqlx::Error> {
+        sqlx::query("SELECT set_config('statement_timeout', $1, true)")
+            .bind(timeout.as_millis().to_string())
+            .execute(&mut *self)
+            .await?;
+        self.answer_timeout = timeout + SERVER_GRACE;
+        Ok(())
+    }
+
     /// Makes the transaction's changes durable.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
         let started = Instant::now();
-        let result = self.inner.commit().await;
+        let committed = tokio::time::timeout(self.answer_timeout, self.inner.commit()).await;
+        let result = committed.unwrap_or_else(|_| Err(no_answer()));
         self.metrics
             .store_call(Operation::Commit, started.elapsed(), 0, result.is_err());
         result
@@ -184,12 +208,8 @@ impl<'c> Executor<'c> for &'c Db {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (query, watch) = observe(query, &self.metrics);
-        Observed {
-            inner: (&self.pool).fetch_many(query),
-            watch,
-        }
-        .boxed()
+        let (query, watch) = observe(query, &self.metrics, ANSWER_TIMEOUT);
+        Observed::new((&self.pool).fetch_many(query), watch).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
@@ -197,7 +217,7 @@ impl<'c> Executor<'c> for &'c Db {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (query, watch) = observe(query, &self.metrics);
+        let (query, watch) = observe(query, &self.metrics, ANSWER_TIMEOUT);
         watch.one((&self.pool).fetch_optional(query)).boxed()
     }
 
@@ -231,12 +251,8 @@ impl<'c> Executor<'c> for &'c mut Tx {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (query, watch) = observe(query, &self.metrics);
-        Observed {
-            inner: (&mut *self.inner).fetch_many(query),
-            watch,
-        }
-        .boxed()
+        let (query, watch) = observe(query, &self.metrics, self.answer_timeout);
+        Observed::new((&mut *self.inner).fetch_many(query), watch).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
@@ -244,7 +260,7 @@ impl<'c> Executor<'c> for &'c mut Tx {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (query, watch) = observe(query, &self.metrics);
+        let (query, watch) = observe(query, &self.metrics, self.answer_timeout);
         watch.one((&mut *self.inner).fetch_optional(query)).boxed()
     }
 
@@ -290,7 +306,11 @@ impl Execute<'_, Postgres> for Taken {
     }
 }
 
-fn observe<'q, E: 'q + Execute<'q, Postgres>>(mut query: E, metrics: &Metrics) -> (Taken, Watch) {
+fn observe<'q, E: 'q + Execute<'q, Postgres>>(
+    mut query: E,
+    metrics: &Metrics,
+    timeout: Duration,
+) -> (Taken, Watch) {
     let arguments = Some(query.take_arguments());
     let (statement, persistent) = (query.statement().cloned(), query.persistent());
     let sql = query.sql().into_sql_str();
@@ -309,6 +329,7 @@ fn observe<'q, E: 'q + Execute<'q, Postgres>>(mut query: E, metrics: &Metrics) -
         metrics: metrics.clone(),
         operation,
         started: Instant::now(),
+        timeout,
         rows: 0,
         failed: false,
         span,
@@ -343,6 +364,7 @@ struct Watch {
     metrics: Metrics,
     operation: Operation,
     started: Instant,
+    timeout: Duration,
     rows: u64,
     failed: bool,
     span: tracing::Span,
@@ -353,7 +375,8 @@ impl Watch {
         mut self,
         call: BoxFuture<'_, Result<Option<PgRow>, sqlx::Error>>,
     ) -> Result<Option<PgRow>, sqlx::Error> {
-        let result = call.await;
+        let answered = tokio::time::timeout(self.timeout, call).await;
+        let result = answered.unwrap_or_else(|_| Err(no_answer()));
         match &result {
             Ok(row) => self.rows = u64::from(row.is_some()),
             Err(error) => self.fail(error),
@@ -379,16 +402,45 @@ impl Drop for Watch {
     }
 }
 
+/// The server neither answered nor ended the statement.
+fn no_answer() -> sqlx::Error {
+    let cause = std::io::Error::new(
+        std::io::ErrorKind::TimedOut,
+        "the database server does not answer",
+    );
+    sqlx::Error::Io(cause)
+}
+
 struct Observed<'e> {
     inner: BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>,
     watch: Watch,
+    timer: Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+impl<'e> Observed<'e> {
+    fn new(inner: BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>, watch: Watch) -> Self {
+        Self {
+            inner,
+            timer: Box::pin(tokio::time::sleep(watch.timeout)),
+            watch,
+            ended: false,
+        }
+    }
 }
 
 impl Stream for Observed<'_> {
     type Item = Result<Either<PgQueryResult, PgRow>, sqlx::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let step = self.inner.poll_next_unpin(cx);
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let mut step = self.inner.poll_next_unpin(cx);
+        if step.is_pending() && self.timer.as_mut().poll(cx).is_ready() {
+            self.ended = true;
+            step = Poll::Ready(Some(Err(no_answer())));
+        }
         match &step {
             Poll::Ready(Some(Ok(Either::Right(_)))) => self.watch.rows += 1,
             Poll::Ready(Some(Err(error))) => self.watch.fail(error),

@@ -122,6 +122,7 @@ impl<'a> StoreSetting<'a> {
             "postgresql" => POSTGRES.to_owned(),
             // The same by TLS.
             "rediss" => REDIS.to_owned(),
+            "elasticsearch+https" => "elasticsearch".to_owned(),
             _ => scheme,
         }
     }

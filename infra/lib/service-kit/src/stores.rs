@@ -1,13 +1,19 @@
 //! Which store each service uses: the settings, where they are read, and what they may name.
 //!
-//! A setting is an environment variable, or an entry of a TOML file that `--stores` names; the variable wins. What is not set
-//! stays on the service's own PostgreSQL. In the file a setting may be written as the variable (`EMPORIUM_CARTS_STORE`), in
-//! short (`carts_store`), or in a table (`[carts]` `store`).
+//! A setting is an environment variable, or an entry of a TOML file that `--stores` names; the variable wins, an empty one
+//! takes the file's entry away. What is not set stays on the service's own PostgreSQL. Everything that can be told without
+//! asking a store is told when the settings are read: unknown names, schemes without an adapter, texts that are no URL.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 
+use crate::config::database_options;
 use crate::{ServiceName, StartError, StoreSetting};
+
+mod address;
+mod file;
+mod names;
 
 /// The sessions' store.
 pub const SESSIONS_STORE: &str = "EMPORIUM_SESSIONS_STORE";
@@ -17,6 +23,9 @@ pub const CARTS_STORE: &str = "EMPORIUM_CARTS_STORE";
 pub const CATALOG_SEARCH: &str = "EMPORIUM_CATALOG_SEARCH";
 /// The event bus.
 pub const EVENTS: &str = "EMPORIUM_EVENTS";
+
+/// The longest URL, in bytes.
+const URL_BYTES_MAX: usize = 2_048;
 
 /// A setting that there is.
 #[derive(Debug, Clone, Copy)]
@@ -94,16 +103,31 @@ impl std::fmt::Debug for StoreUrls {
 }
 
 impl StoreUrls {
-    /// Reads the file, if there is one, and the environment.
+    /// Reads the file, if there is one, and the environment. An empty path is none.
     pub fn read(file: Option<&Path>) -> Result<Self, StartError> {
+        let file = file.filter(|path| !path.as_os_str().is_empty());
+        Self::from_sources(file, std::env::vars_os())
+    }
+
+    fn from_sources(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, StartError> {
         let mut urls = Self::default();
         if let Some(path) = file {
-            for (name, url) in in_file(path)? {
-                urls.set(&name, url)?;
+            for (name, url) in file::read(path)? {
+                let entry = |error| match error {
+                    StartError::BadSetting { setting, problem } => StartError::BadSetting {
+                        setting: format!("{setting} (in {})", path.display()),
+                        problem,
+                    },
+                    other => other,
+                };
+                urls.set(&name, url).map_err(entry)?;
             }
         }
-        for (name, value) in std::env::vars_os() {
-            let Some(name) = name.to_str().filter(|name| looks_like_a_setting(name)) else {
+        for (name, value) in variables {
+            let Some(name) = name.to_str().filter(|name| names::is_meant(name)) else {
                 continue;
             };
             let url = value
@@ -116,25 +140,19 @@ impl StoreUrls {
 
     /// Sets one. An empty text takes the setting away: containers' settings cannot be unset otherwise.
     pub fn set(&mut self, name: &str, url: String) -> Result<(), StartError> {
-        let known = KNOWN.iter().find(|known| known.name == name).ok_or_else(|| {
-            let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
-            bad(
-                name,
-                format!("there is no such setting; there are {}", names.join(", ")),
-            )
-        })?;
+        let known = KNOWN
+            .iter()
+            .find(|known| known.name == name)
+            .ok_or_else(|| names::unknown(name))?;
         if url.is_empty() {
             self.0.remove(known.name);
             return Ok(());
         }
         if known.schemes.is_empty() {
             let problem = format!("this version keeps no {}; unset it", known.what);
-            return Err(bad(name, problem));
+            return Err(bad(known.name, problem));
         }
-        let setting = StoreSetting::new(known.name, Some(&url));
-        if !known.schemes.contains(&setting.scheme().as_str()) {
-            return Err(setting.unknown_scheme(known.schemes));
-        }
+        check(known, &url)?;
         self.0.insert(known.name, url);
         Ok(())
     }
@@ -148,48 +166,41 @@ impl StoreUrls {
     pub fn setting(&self, name: &'static str) -> StoreSetting<'_> {
         StoreSetting::new(name, self.get(name))
     }
-}
 
-/// A variable that somebody has misspelt must not be passed over.
-fn looks_like_a_setting(name: &str) -> bool {
-    let ends = ["_STORE", "_SEARCH", "_CACHE"];
-    name == EVENTS || (name.starts_with("EMPORIUM_") && ends.iter().any(|end| name.ends_with(end)))
-}
-
-fn in_file(path: &Path) -> Result<Vec<(String, String)>, StartError> {
-    let shown = format!("--stores {}", path.display());
-    let text =
-        std::fs::read_to_string(path).map_err(|error| bad(&shown, format!("cannot be read: {error}")))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        // Its own text shows the line, and with it perhaps a password.
-        let line = error
-            .span()
-            .map_or(1, |span| text[..span.start].lines().count().max(1));
-        bad(&shown, format!("line {line} is no TOML: {}", error.message()))
-    })?;
-    let mut settings = Vec::new();
-    flatten(&shown, "", &table, &mut settings)?;
-    Ok(settings)
-}
-
-fn flatten(
-    shown: &str,
-    prefix: &str,
-    table: &toml::Table,
-    settings: &mut Vec<(String, String)>,
-) -> Result<(), StartError> {
-    for (key, value) in table {
-        let name = format!("{prefix}{}", key.to_ascii_uppercase());
-        match value {
-            toml::Value::String(url) if name.starts_with("EMPORIUM_") => settings.push((name, url.clone())),
-            toml::Value::String(url) => settings.push((format!("EMPORIUM_{name}"), url.clone())),
-            toml::Value::Table(inner) if prefix.is_empty() => {
-                flatten(shown, &format!("{name}_"), inner, settings)?;
-            }
-            _ => return Err(bad(shown, format!("{key} has to be a URL, as text"))),
-        }
+    /// Where the store of a setting is, for people: host, port and what comes after them, without user and password. `None`
+    /// when the setting was not made.
+    pub fn address(&self, name: &str) -> Option<String> {
+        self.get(name).map(address::of)
     }
-    Ok(())
+}
+
+/// What can be said of a URL without asking its store.
+fn check(known: &Known, url: &str) -> Result<(), StartError> {
+    let setting = StoreSetting::new(known.name, Some(url));
+    if url.len() > URL_BYTES_MAX {
+        return Err(setting.refused(format!("this is longer than {URL_BYTES_MAX} bytes; write a URL")));
+    }
+    if url.chars().any(|sign| sign.is_whitespace() || sign.is_control()) {
+        return Err(
+            setting.refused("there is white space in this; write a URL, with %20 for a space in a password")
+        );
+    }
+    let scheme = setting.scheme();
+    if !known.schemes.contains(&scheme.as_str()) {
+        return Err(setting.unknown_scheme(known.schemes));
+    }
+    let is_url = match scheme.as_str() {
+        crate::store::POSTGRES => database_options(url).is_ok(),
+        crate::redis::REDIS => ::redis::IntoConnectionInfo::into_connection_info(url).is_ok(),
+        _ => reqwest::Url::parse(url).is_ok_and(|url| url.has_host()),
+    };
+    if is_url {
+        return Ok(());
+    }
+    let problem = format!(
+        "this is no {scheme} URL; write {scheme}://host:port, with user:password@ before the host where they are needed"
+    );
+    Err(setting.refused(problem))
 }
 
 fn bad(setting: &str, problem: impl Into<String>) -> StartError {
@@ -198,3 +209,6 @@ fn bad(setting: &str, problem: impl Into<String>) -> StartError {
         problem: problem.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,15 @@
 
 use std::error::Error;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use emporium_service_kit::config::database_options;
+use emporium_service_kit::db::STATEMENT_TIMEOUT;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::{Db, Problem, ServiceName, StoreError};
-use emporium_test_kit::TestPostgres;
+use emporium_test_kit::{OwnPostgres, TestPostgres, eventually};
+use futures::future::join_all;
+use sqlx::Executor;
 
 async fn database(connections: u32) -> (Db, Db) {
     let url = TestPostgres::get().await.empty_database().await.url;
@@ -139,4 +143,38 @@ async fn errors_say_what_a_caller_can_do() {
     let away = error("SELECT pg_terminate_backend(pg_backend_pid())").await;
     assert!(matches!(away, StoreError::Unavailable(_)), "{away:?}");
     assert_eq!(Problem::from(away).status, 503);
+}
+
+/// A server that stands still ends no statement by its own time limit: the caller gives up by itself, and what it gave up is
+/// of no harm when the server goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stands_still_is_given_up() {
+    let own = OwnPostgres::start().await;
+    let options = database_options(&own.url).unwrap();
+    let db = Db::connect(options, 8, Metrics::new(ServiceName::Users));
+    db.execute("CREATE TABLE notes (n integer)").await.unwrap();
+    let mut open = db.begin().await.unwrap();
+    open.execute("INSERT INTO notes VALUES (1)").await.unwrap();
+    own.pause().await;
+    let started = Instant::now();
+    let many = join_all((0..20).map(|_| db.ping()));
+    let (statement, stream, begun, many) = futures::join!(
+        sqlx::query("SELECT 1").fetch_one(&mut open),
+        sqlx::query("SELECT 1").fetch_all(&db),
+        db.begin(),
+        many
+    );
+    let errors = [statement.err(), stream.err(), begun.err()];
+    for error in errors.into_iter().chain(many.into_iter().map(Result::err)) {
+        let error = StoreError::from(error.unwrap());
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    }
+    assert!(started.elapsed() < STATEMENT_TIMEOUT + Duration::from_secs(5));
+    drop(open);
+    own.resume().await;
+    let count = eventually("it goes on", 5, async || {
+        let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM notes").fetch_one(&db);
+        count.await.ok()
+    });
+    assert_eq!(count.await, 0, "the open transaction was rolled back");
 }

@@ -46,7 +46,7 @@ async fn calls_are_made_and_measured() {
         assert_eq!(add(&redis, &space, 1).await.unwrap(), 2);
         redis.ping().await.unwrap();
         let wrong: Result<i64, _> = redis
-            .command("GET", &cmd("GET").arg(format!("{{{space}}}:ids")))
+            .command("GET", cmd("GET").arg(format!("{{{space}}}:ids")))
             .await;
         assert!(matches!(wrong, Err(StoreError::Failed(_))), "{wrong:?}");
         let facts = redis.facts().await.unwrap();

@@ -5,12 +5,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 pub mod http;
+mod own_postgres;
+mod own_server;
 pub mod postgres;
 pub mod schemas;
 pub mod service;
 pub mod stores;
 
 pub use http::{Caller, Reply};
+pub use own_postgres::OwnPostgres;
+pub use own_server::OwnServer;
 pub use postgres::{TestDatabase, TestPostgres};
 pub use service::{Keys, TestService};
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use emporium_embedded_postgres::{Server, Settings};
@@ -111,10 +112,24 @@ impl TestPostgres {
 
 /// A folder named after this process, where an unprivileged server can live. Folders of processes that are gone are
 /// removed on the way.
-fn new_root() -> PathBuf {
+pub(crate) fn new_root() -> PathBuf {
+    static SWEPT: Once = Once::new();
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let base = std::env::temp_dir().join("emporium-tests");
-    std::fs::create_dir_all(&base).unwrap();
-    for entry in std::fs::read_dir(&base).unwrap().flatten() {
+    let mine = base.join(std::process::id().to_string());
+    SWEPT.call_once(|| {
+        std::fs::create_dir_all(&base).unwrap();
+        sweep(&base);
+        // Of a process that had the same id.
+        let _ = std::fs::remove_dir_all(&mine);
+    });
+    let root = mine.join(NUMBER.fetch_add(1, Ordering::SeqCst).to_string());
+    std::fs::create_dir_all(&root).unwrap();
+    root
+}
+
+fn sweep(base: &Path) {
+    for entry in std::fs::read_dir(base).unwrap().flatten() {
         let alive = entry
             .file_name()
             .to_string_lossy()
@@ -124,9 +139,4 @@ fn new_root() -> PathBuf {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
-    let root = base.join(std::process::id().to_string());
-    // Of a process that had the same id.
-    let _ = std::fs::remove_dir_all(&root);
-    std::fs::create_dir_all(&root).unwrap();
-    root
 }

@@ -8,12 +8,19 @@ use futures::future::join_all;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{CartStore, Merged, Moment, Purchase, SetLine};
-use crate::model::{CartKey, CartKind, LINES_MAX, QUANTITY_MAX, StoredCart};
+use super::{CartStore, Moment, Purchase, SetLine};
+use crate::model::{CartKey, CartKind, LINES_MAX, StoredCart};
 
+mod merges;
 mod model_based;
+pub mod outages;
 mod purchases;
 
+use merges::{
+    concurrent_merges_lose_nothing, crossing_merges_lose_nothing, full_carts_keep_their_own_lines,
+    merges_and_writes_interleave, merges_happen_once,
+};
+use outages::{a_pause_is_an_error_in_time, a_restart_loses_nothing};
 use purchases::{
     purchases_and_writes_interleave, purchases_are_remembered_without_a_cart, purchases_happen_once_a_saga,
 };
@@ -227,120 +234,37 @@ async fn concurrent_writes_all_count(store: Store) {
     assert!(products.iter().all(|product| cart.lines[product].quantity == 5));
 }
 
-/// Merging adds up to 999, keeps the customer's lines and the visitor's newest, says what it left out, and does all that
-/// once, also when it is asked for many times at once.
-async fn merges_happen_once(store: Store) {
-    let (key, visitor, now) = (user(), anonymous(), start());
-    let (both, many, new) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
-    put(&store, key, both, 2, now).await;
-    put(&store, key, many, 600, now).await;
-    for (product, quantity) in [(both, 3), (many, 500), (new, 4)] {
-        put(&store, visitor, product, quantity, now).await;
-    }
-    let outcomes = join_all((0..20).map(|_| store.merge(key.id, visitor.id, at(now)))).await;
-    let dropped: u16 = outcomes
-        .iter()
-        .flat_map(|outcome| &outcome.as_ref().unwrap().dropped)
-        .map(|line| line.quantity)
-        .sum();
-    assert_eq!(dropped, 101, "told once");
-    let cart = store.find(key, now).await.unwrap().unwrap();
-    assert_eq!(
-        quantities(&cart),
-        [(both, 5), (many, QUANTITY_MAX), (new, 4)].into()
-    );
-    assert_eq!(cart.revision, 3);
-    assert_eq!(store.find(visitor, now).await.unwrap(), None);
-    let later = now + Duration::hours(1);
-    let again = store.merge(key.id, visitor.id, at(later)).await.unwrap();
-    let expected = Merged {
-        cart: Some(cart),
-        dropped: Vec::new(),
-    };
-    assert_eq!(
-        again, expected,
-        "a repetition changes nothing, the expiry included"
-    );
-}
-
-async fn full_carts_keep_their_own_lines(store: Store) {
-    let (key, visitor, now) = (user(), anonymous(), start());
-    for _ in 0..98 {
-        put(&store, key, Uuid::new_v4(), 1, now).await;
-    }
-    let own = store.find(key, now).await.unwrap().unwrap().lines;
-    let products: Vec<Uuid> = (0..5).map(|_| Uuid::new_v4()).collect();
-    for (n, product) in (0..).zip(&products) {
-        put(&store, visitor, *product, 3, now + Duration::seconds(n)).await;
-    }
-    let merged = store
-        .merge(key.id, visitor.id, at(now + Duration::minutes(1)))
-        .await
-        .unwrap();
-    let cart = merged.cart.unwrap();
-    assert_eq!((cart.lines.len(), cart.revision), (LINES_MAX, 99));
-    assert!(own.iter().all(|(product, line)| cart.lines[product] == *line));
-    assert!(
-        cart.lines.contains_key(&products[4]) && cart.lines.contains_key(&products[3]),
-        "the newest"
-    );
-    let dropped: BTreeMap<Uuid, u16> = merged
-        .dropped
-        .iter()
-        .map(|line| (line.product_id, line.quantity))
-        .collect();
-    assert_eq!(
-        dropped,
-        products[..3].iter().map(|product| (*product, 3)).collect()
-    );
-}
-
-/// Several visitors' carts into one customer's, at once.
-async fn concurrent_merges_lose_nothing(store: Store) {
-    let (key, now) = (user(), start());
-    let shared = Uuid::new_v4();
-    let visitors: Vec<CartKey> = (0..8).map(|_| anonymous()).collect();
-    for visitor in &visitors {
-        put(&store, *visitor, shared, 2, now).await;
-        put(&store, *visitor, Uuid::new_v4(), 1, now).await;
-    }
-    for outcome in join_all(
-        visitors
-            .iter()
-            .map(|visitor| store.merge(key.id, visitor.id, at(now))),
-    )
-    .await
-    {
-        outcome.unwrap();
-    }
-    let cart = store.find(key, now).await.unwrap().unwrap();
-    assert_eq!(
-        (cart.lines.len(), cart.lines[&shared].quantity, cart.revision),
-        (9, 16, 8)
-    );
-}
-
 async fn behaves_like_the_model(store: Store) {
     model_based::check(&store);
 }
 
-/// `contract!(adapter, future of a fresh store)`: every test of the suite as `adapter::…`.
+/// `contract!(adapter, future of a fresh store, future of a store on a server of the test's own => tests of outages)`: every
+/// test of the suite as `adapter::…`. A future gives `None` where the store cannot be had, which the test kit then lists as
+/// not run.
 macro_rules! contract {
-    ($adapter:ident, $open:expr) => {
-        contract!($adapter, $open =>
-            revisions_count_changes, kinds_are_apart, expired_carts_are_empty, reaping_is_bounded, lines_are_limited,
-            concurrent_writes_all_count, merges_happen_once, full_carts_keep_their_own_lines,
-            concurrent_merges_lose_nothing, purchases_happen_once_a_saga, purchases_are_remembered_without_a_cart,
-            purchases_and_writes_interleave, behaves_like_the_model);
-    };
-    ($adapter:ident, $open:expr => $($test:ident),+) => {
+    ($adapter:ident, $open:expr $(, $own:expr => $($outage:ident),+)?) => {
         mod $adapter {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() {
-                super::$test($open.await).await;
-            })+
+            contract!(@each $open => revisions_count_changes, kinds_are_apart, expired_carts_are_empty,
+                reaping_is_bounded, lines_are_limited, concurrent_writes_all_count, merges_happen_once,
+                full_carts_keep_their_own_lines, concurrent_merges_lose_nothing, merges_and_writes_interleave,
+                crossing_merges_lose_nothing, purchases_happen_once_a_saga, purchases_are_remembered_without_a_cart,
+                purchases_and_writes_interleave, behaves_like_the_model);
+            $(contract!(@each $own => $($outage),+);)?
         }
+    };
+    (@each $open:expr => $($test:ident),+) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $test() {
+            if let Some(store) = $open.await {
+                super::$test(store).await;
+            }
+        })+
     };
 }
 
-contract!(postgres, crate::store::postgres::tests::fresh());
+contract!(postgres, crate::store::postgres::tests::fresh(),
+    crate::store::postgres::tests::own() => a_restart_loses_nothing, a_pause_is_an_error_in_time);
+contract!(redis, crate::store::redis::tests::fresh(),
+    crate::store::redis::tests::own() => a_restart_loses_nothing, a_pause_is_an_error_in_time);
+contract!(redis_cluster, crate::store::redis::tests::fresh_in_cluster(),
+    crate::store::redis::tests::own_cluster() => a_restart_loses_nothing, a_pause_is_an_error_in_time);

@@ -3,11 +3,13 @@
 //! # Adding an adapter
 //!
 //! 1. Write `store/<name>.rs` with a type that implements [`CartStore`]. The verbs are what the service does, so an adapter
-//!    is free in its layout: PostgreSQL keeps one row a cart and does each verb in one statement; on Redis it would be one
-//!    hash a cart (a field a product, and the revision), each verb one Lua script. Its errors become [`StoreError`]s, whose
-//!    causes may be of any client.
-//! 2. Let [`open`] make it for its URL scheme: one more arm; [`StoreSetting`] has the URL and the errors for it.
-//! 3. Add one line to the end of `store/contract.rs`: the whole suite, model-based test included, then runs against it.
+//!    is free in its layout: PostgreSQL keeps one row a cart and does each verb in one statement; Redis keeps one hash a cart
+//!    (a field a product) and does each verb in one Lua script. Its errors become [`StoreError`]s, whose causes may be of any
+//!    client.
+//! 2. Say what it lacks ([`CartStore::lacks`]), and tell of its server ([`Inspect`]).
+//! 3. Let [`open`] make it for its URL scheme: one more arm; [`StoreSetting`](emporium_service_kit::StoreSetting) has the URL
+//!    and the errors for it. Add the scheme to `emporium_service_kit::stores::KNOWN`.
+//! 4. Add one line to the end of `store/contract.rs`: the whole suite, model-based test included, then runs against it.
 //!
 //! What every adapter has to keep, and the suite checks:
 //!
@@ -17,14 +19,18 @@
 //!   not replace that comparison: its clock is another one.
 //! - **A revision grows by one with each write that changes something**, and starts again at 1 with a cart that expired.
 //! - **A write that finds nothing to change** leaves revision and `updated_at` alone, and only moves `expires_at`.
-//! - **Acknowledged means durable**: no unlogged tables; on Redis, `appendfsync always`, or a documented window of loss.
+//! - **Acknowledged means durable**: no unlogged tables; on Redis, `appendfsync always`, or the window of loss is declared as
+//!   a [`Capability`] that the adapter lacks.
+//! - **Whoever calls, waits seconds at most**: a store that does not answer is a [`StoreError::Unavailable`] in time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use emporium_service_kit::redis::REDIS;
 use emporium_service_kit::store::POSTGRES;
-use emporium_service_kit::{Environment, StartError, StoreError, StoreSetting};
+use emporium_service_kit::stores::CARTS_STORE;
+use emporium_service_kit::{Environment, Inspect, Lack, StartError, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -33,8 +39,59 @@ use crate::model::{CartKey, DroppedLine, StoredCart};
 #[cfg(test)]
 mod contract;
 mod postgres;
+mod redis;
 
-const SETTING: &str = "EMPORIUM_CARTS_STORE";
+pub use postgres::PostgresCarts;
+pub use redis::RedisCarts;
+
+/// Name below which the service keeps its carts where a store is shared with others.
+const NAMESPACE: &str = "carts";
+
+/// What the contract offers and a store may lack, by its nature or its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Capability {
+    /// What was acknowledged is there after the machine lost its power.
+    SurvivesPowerLoss,
+    /// What was acknowledged is there after the server's process was killed and started again.
+    SurvivesRestart,
+    /// What was acknowledged is there after a replica took over from its master.
+    SurvivesFailover,
+    /// Nothing is forgotten before it expires.
+    KeepsUntilExpiry,
+}
+
+impl Capability {
+    /// What follows from its absence, for reports.
+    pub fn lack(self) -> Lack {
+        let (capability, consequence) = match self {
+            Self::SurvivesPowerLoss => (
+                "survives power loss",
+                "writes of the last second or two may be lost when the machine crashes, or the process while the disk is \
+                 busy: changes to carts, and the marks by which a repeated purchase is recognised, so that bought goods may \
+                 be in a cart again; set appendfsync to always",
+            ),
+            Self::SurvivesRestart => (
+                "survives restart",
+                "all carts, and the marks by which a repeated purchase is recognised, are lost when the server's process \
+                 ends; set appendonly to yes",
+            ),
+            Self::SurvivesFailover => (
+                "survives failover",
+                "replication is asynchronous: writes of the moments before a replica takes over may be lost, marks of \
+                 purchases and of merges included, so that bought or merged goods may be in a cart again",
+            ),
+            Self::KeepsUntilExpiry => (
+                "keeps until expiry",
+                "carts and marks of purchases and merges may be evicted before their time when memory is full; set \
+                 maxmemory-policy to noeviction",
+            ),
+        };
+        Lack {
+            capability: capability.to_owned(),
+            consequence: consequence.to_owned(),
+        }
+    }
+}
 
 /// When a write happens, and until when the cart lives because of it.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +135,7 @@ pub struct Purchase {
 
 /// A store of carts; the module's documentation says what an adapter has to keep.
 #[async_trait]
-pub trait CartStore: Send + Sync {
+pub trait CartStore: Inspect {
     /// The cart; `None` when nobody wrote to it or it has expired.
     async fn find(&self, key: CartKey, now: OffsetDateTime) -> Result<Option<StoredCart>, StoreError>;
 
@@ -120,17 +177,26 @@ pub trait CartStore: Send + Sync {
 
     /// Fails when the store does not answer.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What this store does not give, as far as it can be told; empty when it keeps the whole contract.
+    fn lacks(&self) -> &[Capability];
 }
 
-/// Opens the store that `url` names, or the service's own database when there is none. The scheme picks the adapter.
-pub async fn open(url: Option<&str>, environment: &Environment) -> Result<Arc<dyn CartStore>, StartError> {
-    let setting = StoreSetting::new(SETTING, url);
+/// Opens the store that `EMPORIUM_CARTS_STORE` names, or the service's own database when it names none. The scheme picks the
+/// adapter. An error is one line that names the setting; there is no falling back to another store.
+pub async fn open(environment: &Environment) -> Result<Arc<dyn CartStore>, StartError> {
+    let setting = environment.stores.setting(CARTS_STORE);
     match setting.scheme().as_str() {
         POSTGRES => {
-            let opened = postgres::PostgresCarts::open(setting.postgres(environment)?).await;
+            let opened = PostgresCarts::open(setting.postgres(environment)?).await;
             let store = opened.map_err(|error| setting.not_migrated(environment, error))?;
             Ok(Arc::new(store))
         }
-        _ => Err(setting.unknown_scheme(&[POSTGRES])),
+        REDIS => {
+            let opened = RedisCarts::open(setting.redis(environment).await?, NAMESPACE).await;
+            let store = opened.map_err(|error| setting.failed(environment, error))?;
+            Ok(Arc::new(store))
+        }
+        _ => Err(setting.unknown_scheme(&[POSTGRES, REDIS])),
     }
 }

@@ -6,14 +6,15 @@
 //! one row, each verb but the merge is one statement: atomic by the row's lock, and one round trip.
 
 use async_trait::async_trait;
-use emporium_service_kit::{Db, StoreError, Tx};
+use emporium_service_kit::stores::CARTS_STORE;
+use emporium_service_kit::{Db, Inspect, StoreError, StoreReport, Tx};
 use sqlx::FromRow;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{CartStore, Merged, Moment, Purchase, SetLine};
+use super::{Capability, CartStore, Merged, Moment, Purchase, SetLine};
 use crate::model::{CartKey, CartKind, LINES_MAX, Line, Lines, StoredCart, merge_lines};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -272,6 +273,21 @@ impl CartStore for PostgresCarts {
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.db.ping().await?)
     }
+
+    fn lacks(&self) -> &[Capability] {
+        &[]
+    }
+}
+
+#[async_trait]
+impl Inspect for PostgresCarts {
+    fn outline(&self) -> StoreReport {
+        StoreReport::of("store", Some(CARTS_STORE), "postgresql")
+    }
+
+    async fn inspect(&self) -> StoreReport {
+        self.outline().with(self.db.facts().await)
+    }
 }
 
 /// Removes the visitor's cart and gives its lines; `None` when it is missing, expired or empty.
@@ -304,22 +320,4 @@ async fn write_merged(tx: &mut Tx, user_id: Uuid, cart: &StoredCart) -> Result<(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::sync::Arc;
-
-    use emporium_service_kit::config::database_options;
-    use emporium_service_kit::metrics::Metrics;
-    use emporium_service_kit::{Db, ServiceName};
-    use emporium_test_kit::TestPostgres;
-
-    use super::PostgresCarts;
-    use crate::store::CartStore;
-
-    /// A store on a database of its own.
-    pub async fn fresh() -> Arc<dyn CartStore> {
-        let database = TestPostgres::get().await.empty_database().await;
-        let options = database_options(&database.url).unwrap();
-        let db = Db::connect(options, 16, Metrics::new(ServiceName::Carts));
-        Arc::new(PostgresCarts::open(db).await.unwrap())
-    }
-}
+pub(super) mod tests;

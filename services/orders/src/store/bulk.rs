@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use emporium_event_bus::{NewEvent, Outbox};
 use emporium_service_kit::bulk::BinaryRows;
+use emporium_service_kit::db::BULK_STATEMENT_TIMEOUT;
 use emporium_service_kit::{Db, Money, Tx};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -106,9 +107,7 @@ pub async fn store(db: &Db, outbox: &Outbox, records: Vec<Staged>) -> Result<u64
     }
     let mut tx = db.begin().await?;
     // A chunk on a busy machine may take longer than a request's statement.
-    sqlx::query("SET LOCAL statement_timeout = 0")
-        .execute(&mut tx)
-        .await?;
+    tx.allow(BULK_STATEMENT_TIMEOUT).await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(LOCK)
         .execute(&mut tx)

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use emporium_service_kit::bulk::CopyRows;
+use emporium_service_kit::db::BULK_STATEMENT_TIMEOUT;
 use emporium_service_kit::{Money, Tx};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -63,9 +64,7 @@ impl Store {
         }
         let mut tx = self.db.begin().await?;
         // A chunk is bounded, but on a busy machine it may well take longer than a request's statement.
-        sqlx::query("SET LOCAL statement_timeout = 0")
-            .execute(&mut tx)
-            .await?;
+        tx.allow(BULK_STATEMENT_TIMEOUT).await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
             .bind(TURN)
             .execute(&mut tx)

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use emporium_service_kit::Tx;
 use emporium_service_kit::bulk::{CopyRows, Rejection, Stored};
+use emporium_service_kit::db::BULK_STATEMENT_TIMEOUT;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -51,9 +52,7 @@ impl Store {
         let mut rejected = Vec::new();
         let mut tx = self.db.begin().await?;
         // A chunk is bounded, but on a busy machine it may well take longer than a request's statement.
-        sqlx::query("SET LOCAL statement_timeout = 0")
-            .execute(&mut tx)
-            .await?;
+        tx.allow(BULK_STATEMENT_TIMEOUT).await?;
         let users = refuse_taken_addresses(&mut tx, users, &mut rejected).await?;
         let inserted = insert_accounts(&mut tx, &users).await?;
         let known = self.known_in(&mut tx, &users, &inserted).await?;

@@ -11,10 +11,12 @@ use crate::{ServiceName, auth};
 
 const OPERATOR: &[ServiceName] = &[ServiceName::Operator];
 
-/// The route. A service that names no store and has a database keeps everything there.
+/// The route. A service that names no store (search indices and the event bus beside it are none) and has a database keeps
+/// everything there.
 pub(super) fn routes(environment: &Environment, mut stores: Vec<Arc<dyn Inspect>>) -> Router {
-    if let (true, Some(db)) = (stores.is_empty(), environment.db.clone()) {
-        stores.push(PostgresStore::own(db));
+    let names_one = stores.iter().any(|store| store.outline().role == "store");
+    if let (false, Some(db)) = (names_one, environment.db.clone()) {
+        stores.insert(0, PostgresStore::own(db));
     }
     let tell = move || {
         let stores = stores.clone();
