@@ -18,7 +18,7 @@ mod store;
 
 use std::sync::Arc;
 
-use emporium_event_bus::{BusError, ConsumerGroup, Outbox, StartAt};
+use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, Outbox, StartAt};
 use emporium_service_kit::{Environment, Service, ServiceName, StartError};
 use sqlx::migrate::Migrator;
 
@@ -118,6 +118,7 @@ fn with_tasks(
     let (relay_stop, group_stop) = (stop.clone(), stop.clone());
     let sagas = driver.clone();
     Service::new(routes::api().with_state(app))
+        .store(EventsReport::of(&bus).group(&group).outbox(&outbox).shared())
         .task("relay", move || {
             outbox.clone().relay(bus.clone(), relay_stop.clone())
         })

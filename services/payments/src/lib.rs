@@ -34,6 +34,11 @@ pub async fn build_with(environment: &Environment, config: &Config) -> Result<Se
     let (outbox, stop) = (payments.store.outbox.clone(), environment.shutdown.clone());
     let (worker, worker_stop) = (payments.clone(), environment.shutdown.clone());
     Ok(Service::new(routes::api().with_state(payments))
+        .store(
+            emporium_event_bus::EventsReport::of(&bus)
+                .outbox(&outbox)
+                .shared(),
+        )
         .task("relay", move || outbox.clone().relay(bus.clone(), stop.clone()))
         .task("provider-notices", move || {
             worker.clone().run(worker_stop.clone())

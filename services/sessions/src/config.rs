@@ -6,9 +6,6 @@ use time::Duration;
 /// Settings of the sessions service, from environment variables.
 #[derive(Clone, Parser)]
 pub struct Config {
-    /// URL of the sessions' store; its scheme picks the adapter. The service's own database unless set.
-    #[arg(long, env = "EMPORIUM_SESSIONS_STORE", hide_env_values = true)]
-    pub store: Option<String>,
     /// Seconds after its last use at which a session expires.
     #[arg(long, env = "EMPORIUM_SESSIONS_TTL_S", default_value_t = 24 * 3_600, value_parser = seconds())]
     pub ttl_s: i64,
@@ -68,7 +65,7 @@ pub(crate) struct Terms {
 
 /// How a session's expiry moves with use.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sliding {
+pub struct Sliding {
     /// From the last use to the expiry.
     pub ttl: Duration,
     /// The least by which it moves.
@@ -77,7 +74,7 @@ pub(crate) struct Sliding {
 
 /// How often a login may fail.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Throttle {
+pub struct Throttle {
     /// Failures allowed within the window.
     pub failures_max: u16,
     /// The window.

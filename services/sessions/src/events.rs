@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use emporium_event_bus::{ApplyError, CloudEvent, Consumer};
+use emporium_service_kit::Clock;
 use serde::Deserialize;
+use time::Duration;
 use uuid::Uuid;
 
 use crate::store::{SessionStore, Standing};
@@ -19,15 +21,23 @@ struct UserUpdated {
 /// Marks the sessions of users who were blocked, and takes the mark off when they are unblocked.
 ///
 /// No inbox: the store notes each user's version, so an event that comes again, or too late, changes nothing, not even an
-/// old block that is delivered after the user was unblocked.
+/// old block that is delivered after the user was unblocked. A store need not note it for ever: news that is older than a
+/// session may become concerns no session, since those that there were have ended and those that there are were verified
+/// after it. Such news is passed over.
 pub struct Blocker {
     store: Arc<dyn SessionStore>,
+    clock: Clock,
+    lifetime: Duration,
 }
 
 impl Blocker {
-    /// Marks in `store`.
-    pub fn new(store: Arc<dyn SessionStore>) -> Self {
-        Self { store }
+    /// Marks in `store`, whose sessions live for `lifetime` at most.
+    pub fn new(store: Arc<dyn SessionStore>, clock: Clock, lifetime: Duration) -> Self {
+        Self {
+            store,
+            clock,
+            lifetime,
+        }
     }
 }
 
@@ -38,8 +48,10 @@ impl Consumer for Blocker {
     }
 
     async fn apply(&self, events: &[&CloudEvent]) -> Result<(), ApplyError> {
+        let oldest = self.clock.now() - self.lifetime;
         let standings = events
             .iter()
+            .filter(|event| event.time >= oldest)
             .map(|event| {
                 let user: UserUpdated = event.data()?;
                 Ok(Standing {

@@ -4,18 +4,18 @@ mod config;
 mod error;
 mod events;
 mod login;
-mod model;
+pub mod model;
 mod routes;
-mod store;
-mod token;
+pub mod store;
+pub mod token;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use emporium_event_bus::{BusError, ConsumerGroup, StartAt};
+use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, StartAt};
 use emporium_service_kit::{Environment, Service, ServiceName, StartError, reaper};
 
-pub use crate::config::Config;
+pub use crate::config::{Config, Sliding, Throttle};
 use crate::events::Blocker;
 pub use crate::login::reads;
 use crate::routes::App;
@@ -33,29 +33,30 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
 
 /// Builds the service: store, routes, consumer of the users' events, reaper.
 pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
-    let store = store::open(config.store.as_deref(), environment).await?;
+    let terms = config.terms();
+    let store::Opened { store, report } = store::open(environment, terms.lifetime).await?;
     let bus = emporium_event_bus::open(environment)
         .await
         .map_err(BusError::into_start_error)?;
-    let blocker = Arc::new(Blocker::new(store.clone()));
+    let blocker = Arc::new(Blocker::new(
+        store.clone(),
+        environment.clock.clone(),
+        terms.lifetime,
+    ));
     let group = Arc::new(ConsumerGroup::new(
-        bus,
+        bus.clone(),
         GROUP,
         blocker,
-        StartAt::End,
+        // From the users' history: so no block is missed, whatever happens to the bus and whichever bus it is.
+        StartAt::Histories(vec![environment.client(ServiceName::Users)?]),
         &environment.metrics,
     ));
-    // Before the first session can begin: no block that comes after it may be missed.
-    group.join().await.map_err(|error| StartError::BadSetting {
-        setting: "EMPORIUM_EVENTS".to_owned(),
-        problem: error.to_string(),
-    })?;
     let app = App {
         store: store.clone(),
         users: environment.client(ServiceName::Users)?,
         group: group.clone(),
         clock: environment.clock.clone(),
-        terms: config.terms(),
+        terms,
     };
     let (checked, stop) = (store.clone(), environment.shutdown.clone());
     let reap = reaper::task(environment, REAP_PERIOD, move |now, max| {
@@ -63,6 +64,8 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         async move { store.reap(now, max).await }
     });
     Ok(Service::new(routes::api().with_state(app))
+        .store(report)
+        .store(EventsReport::of(&bus).group(&group).shared())
         .task("reaper", reap)
         .task("consumer", move || {
             let (group, stop) = (group.clone(), stop.clone());

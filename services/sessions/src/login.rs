@@ -127,7 +127,7 @@ async fn verify(app: &App, request: &LoginRequest, timeout: Duration) -> Result<
 
 /// `None` when the user was blocked, or logged out everywhere, since the attempt began.
 async fn begin(app: &App, user: &Verified, attempt: Attempt) -> Result<Option<LoginAnswer>, Error> {
-    let (token, hash) = token::generate();
+    let (token, hash) = token::generate(user.user_id);
     let now = app.clock.now();
     let ends_at = now + app.terms.lifetime;
     let session = Session {

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::config::Sliding;
-use crate::token::Hash;
+use crate::token::TokenHash;
 
 /// What a user may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -25,7 +25,7 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Identifies it.
-    pub token: Hash,
+    pub token: TokenHash,
     /// Whose.
     pub user_id: Uuid,
     /// As of the login.
@@ -67,7 +67,7 @@ pub struct LoginRequest {
 /// A session that has begun.
 #[derive(Serialize, ToSchema)]
 pub struct LoginAnswer {
-    /// What the client presents from now on: 43 characters, base64url. It cannot be had again.
+    /// What the client presents from now on: 46 characters, base64url. It cannot be had again.
     pub token: String,
     /// The user.
     pub user_id: Uuid,

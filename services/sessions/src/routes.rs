@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::login;
 use crate::model::{LoginAnswer, LoginRequest, SessionView, TokenRequest};
 use crate::store::SessionStore;
-use crate::token::Hash;
+use crate::token::TokenHash;
 
 /// What every handler works with.
 #[derive(Clone)]
@@ -79,7 +79,7 @@ async fn look_up(
     State(app): State<App>,
     Body(request): Body<TokenRequest>,
 ) -> Result<Json<SessionView>, Error> {
-    let token = Hash::of_token(&request.token).ok_or(Error::NoSession)?;
+    let token = TokenHash::of_text(&request.token).ok_or(Error::NoSession)?;
     let session = app
         .store
         .look_up(token, app.clock.now(), app.terms.sliding)
@@ -96,7 +96,7 @@ async fn look_up(
 /// Logs out: ends the token's session. There may be none.
 #[utoipa::path(post, path = "/sessions/revoke", request_body = TokenRequest, responses((status = 204)))]
 async fn revoke(State(app): State<App>, Body(request): Body<TokenRequest>) -> Result<StatusCode, Error> {
-    if let Some(token) = Hash::of_token(&request.token) {
+    if let Some(token) = TokenHash::of_text(&request.token) {
         app.store.end(token).await?;
     }
     Ok(StatusCode::NO_CONTENT)

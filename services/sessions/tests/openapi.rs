@@ -8,7 +8,9 @@ use emporium_test_kit::schemas;
 
 #[tokio::test]
 async fn the_document_is_committed() {
-    let world = common::world(Clock::System).await;
+    let world = common::world(common::Backend::Postgres, Clock::System)
+        .await
+        .unwrap();
     let service = emporium_sessions::build(&world.sessions.environment)
         .await
         .unwrap();

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{World, world};
+use common::{Backend, World, build_on, world};
 use emporium_service_kit::auth::Secret;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::{Clock, Environment, ServiceName, serve};
@@ -18,14 +18,15 @@ fn statuses(replies: &[Reply]) -> (usize, usize, usize) {
     (count(201), count(401), count(429))
 }
 
-/// Another instance of the service on the same database.
+/// Another instance of the service on the same store.
 async fn second_instance(world: &World) -> (serve::Running, Caller) {
     let environment = Environment {
         metrics: Metrics::new(ServiceName::Sessions),
         shutdown: CancellationToken::new(),
         ..world.sessions.environment.clone()
     };
-    let service = emporium_sessions::build(&environment).await.unwrap();
+    let url = world.redis.as_ref().map(|redis| redis.url.clone());
+    let service = build_on(&environment, url).await.unwrap();
     let listener = serve::listen("127.0.0.1:0").await.unwrap();
     let running = serve::start(&environment, service, listener).unwrap();
     let secret: &Secret = world.sessions.keys.secret(ServiceName::Gateway);
@@ -37,10 +38,11 @@ async fn second_instance(world: &World) -> (serve::Running, Caller) {
     (running, caller)
 }
 
-#[tokio::test]
-async fn ten_failures_lock_an_address_for_a_while() {
+async fn ten_failures_lock_an_address_for_a_while(backend: Backend) {
     let clock = Clock::manual(Clock::System.now());
-    let world = world(clock.clone()).await;
+    let Some(world) = world(backend, clock.clone()).await else {
+        return;
+    };
     let spellings = ["ann@example.org", "ANN@example.org", "Ann@Example.Org"];
     for spelling in spellings.iter().cycle().take(10) {
         world
@@ -72,9 +74,10 @@ async fn ten_failures_lock_an_address_for_a_while() {
     world.sessions.stop().await;
 }
 
-#[tokio::test]
-async fn guesses_at_once_and_at_several_instances_are_limited_too() {
-    let world = world(Clock::System).await;
+async fn guesses_at_once_and_at_several_instances_are_limited_too(backend: Backend) {
+    let Some(world) = world(backend, Clock::System).await else {
+        return;
+    };
     let (running, other) = second_instance(&world).await;
     let body = json!({"email": "ann@example.org", "password": "wrong"});
     let guesses = (0..60).map(|n| {
@@ -91,10 +94,17 @@ async fn guesses_at_once_and_at_several_instances_are_limited_too() {
     world.sessions.stop().await;
 }
 
-#[tokio::test]
-async fn right_passwords_at_once_all_come_in() {
-    let world = world(Clock::System).await;
+async fn right_passwords_at_once_all_come_in(backend: Backend) {
+    let Some(world) = world(backend, Clock::System).await else {
+        return;
+    };
     let replies = join_all((0..60).map(|_| world.log_in("ann@example.org", "right"))).await;
     assert_eq!(statuses(&replies), (60, 0, 0));
     world.sessions.stop().await;
 }
+
+on_every_store!(
+    ten_failures_lock_an_address_for_a_while,
+    guesses_at_once_and_at_several_instances_are_limited_too,
+    right_passwords_at_once_all_come_in,
+);

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use emporium_service_kit::{Environment, StartError};
+use emporium_service_kit::metrics::Metrics;
+use emporium_service_kit::report::ServerFacts;
+use emporium_service_kit::stores::EVENTS;
+use emporium_service_kit::{Environment, StartError, StoreError, StoreSetting};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -12,7 +15,13 @@ use uuid::Uuid;
 
 use crate::event::CloudEvent;
 
+mod capability;
 pub mod postgres;
+pub mod redis;
+mod report;
+
+pub use capability::Capability;
+pub use report::EventsReport;
 
 /// How long a dead letter stays after it was replayed. Shorter than [`crate::inbox::KEPT`], so that replaying it twice
 /// always meets its row in the inbox. Letters that were not replayed stay until they are.
@@ -29,7 +38,7 @@ pub enum BusError {
     Setting(String),
     /// The bus's store failed or is away.
     #[error("event bus: {0}")]
-    Store(#[from] sqlx::Error),
+    Store(#[from] StoreError),
     /// The bus's tables cannot be brought up to date.
     #[error("event bus: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -39,6 +48,15 @@ pub enum BusError {
     /// Another member of the group took over, so this one must not go on.
     #[error("the consumer group {0} was taken over by another member")]
     LeaseLost(String),
+    /// As many dead letters wait for their replay as the adapter keeps. None is dropped, so the group stands still.
+    #[error("the consumer group {0} has as many dead letters as the bus keeps; replay them")]
+    LettersFull(String),
+}
+
+impl From<sqlx::Error> for BusError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 /// An event with its place on the bus.
@@ -50,12 +68,38 @@ pub struct Delivery {
     pub event: CloudEvent,
 }
 
-/// What a member took.
+/// What a member took. It is acknowledged as a whole or not at all.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Events of the wanted types, in the order of positions.
+    /// Events of the wanted types, in the order of positions; with an adapter that lacks [`Capability::Ordered`], perhaps
+    /// older than what the group has been given before.
     pub deliveries: Vec<Delivery>,
-    /// Where the group is when they are done: at the last of them, or further when nothing that is wanted comes next.
+    /// The last position it reaches: that of the last event, or a further one when nothing that is wanted comes next.
+    pub position: i64,
+    /// How many positions the group passes with it, those of events that nobody wants included.
+    pub passed: i64,
+}
+
+/// How far a group has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Everything up to and with this position is acknowledged.
+    pub position: i64,
+    /// The last position that can be read.
+    pub end: i64,
+    /// Positions that are not acknowledged yet.
+    pub lag: i64,
+}
+
+/// Where a publisher is on a bus: the last event it appended there. By it the bus can tell whether it still has all that
+/// this publisher ever gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Which bus: every bus has an id, made with its data and lost with it.
+    pub bus: Uuid,
+    /// The event; nil when nothing was appended yet.
+    pub event: Uuid,
+    /// Its position; 0 when nothing was appended yet.
     pub position: i64,
 }
 
@@ -80,45 +124,84 @@ pub struct DeadLetter {
     pub replayed_at: Option<OffsetDateTime>,
 }
 
-/// A bus adapter. Delivery is at least once and, within a group, in the order of positions.
+/// A bus adapter. Delivery is at least once.
+///
+/// # Adding an adapter
+///
+/// Write one file, or a folder, named after the store; give [`open_at`] an arm for its scheme; and add one line to
+/// `tests/contract/main.rs`, which runs the whole suite on it. What it cannot give it names in [`Bus::lacks`]: the suite then
+/// tests the difference, and reports show it.
 #[async_trait]
 pub trait Bus: Send + Sync {
-    /// Appends events in this order; an event whose id is there already is left out.
-    async fn append(&self, events: &[CloudEvent]) -> Result<(), BusError>;
+    /// The store's name in reports: `postgresql`, `redis`.
+    fn adapter(&self) -> &'static str;
+
+    /// What it cannot give.
+    fn lacks(&self) -> &'static [Capability];
+
+    /// What its server says of itself.
+    async fn facts(&self) -> Result<ServerFacts, StoreError>;
+
+    /// Appends events in this order, all or none; an event that is on the bus already is left out. With `after`, the bus first
+    /// sees whether it has what its publisher appended before: `None` when not, and then nothing is appended. Without events
+    /// it only looks.
+    async fn publish(&self, events: &[CloudEvent], after: Option<&Mark>) -> Result<Option<Mark>, BusError>;
+
+    /// Appends events without looking back.
+    async fn append(&self, events: &[CloudEvent]) -> Result<(), BusError> {
+        self.publish(events, None).await.map(|_| ())
+    }
+
+    /// Says that events of `source` have not come by this bus, so that every group that is built from that source's history
+    /// has to be [rebuilt](Bus::request_rebuild). Only the source itself may say so.
+    async fn missed(&self, source: &str) -> Result<(), BusError>;
 
     /// The last position that can be read.
     async fn end(&self) -> Result<i64, BusError>;
 
     /// How far a group has got; `None` when there is no such group or it is being rebuilt.
-    async fn group_position(&self, group: &str) -> Result<Option<i64>, BusError>;
+    async fn progress(&self, group: &str) -> Result<Option<Progress>, BusError>;
+
+    /// The position of [`Bus::progress`].
+    async fn group_position(&self, group: &str) -> Result<Option<i64>, BusError> {
+        Ok(self.progress(group).await?.map(|progress| progress.position))
+    }
 
     /// Makes a group that goes on after `position`, or moves it there, taking it from whoever holds it: what a member is
     /// applying just now can no longer be acknowledged ([`BusError::LeaseLost`]), so it cannot undo the move.
     async fn set_group(&self, group: &str, position: i64) -> Result<(), BusError>;
 
+    /// Removes a group for good, so that it no longer keeps events from being trimmed. Its dead letters stay. A member that
+    /// still runs makes it anew.
+    async fn remove_group(&self, group: &str) -> Result<(), BusError>;
+
     /// Says that the group has to be rebuilt, and takes it from whoever holds it. From here on nobody gets its events until
     /// a member has [begun](Bus::begin_rebuild) and [finished](Bus::finish_rebuild). Nothing happens to an unknown group.
     async fn request_rebuild(&self, group: &str) -> Result<(), BusError>;
 
-    /// Makes a new group, or takes one whose rebuild was requested or left half done, for `member` to build; notes the bus's
-    /// end and gives it. `None` when another member is at it or the group needs no building. Of several members that join at
-    /// once, one gets it.
+    /// Makes a new group, or takes one whose rebuild was requested or left half done, for `member` to build from the
+    /// histories of `sources` (such as `/users`); notes the bus's end and gives it. `None` when another member is at it or
+    /// the group needs no building. Of several members that join at once, one gets it.
     async fn begin_rebuild(
         &self,
         group: &str,
         member: Uuid,
         lease: Duration,
+        sources: &[String],
     ) -> Result<Option<i64>, BusError>;
 
     /// Says that the group is built, so that members can go on after the position noted when it began;
     /// [`BusError::LeaseLost`] when `member` holds it no more.
     async fn finish_rebuild(&self, group: &str, member: Uuid) -> Result<(), BusError>;
 
-    /// Keeps other members away for another `lease`; [`BusError::LeaseLost`] when `member` holds the group no more.
+    /// Keeps other members away, from the group or from what `member` took of it, for another `lease`;
+    /// [`BusError::LeaseLost`] when `member` holds it no more.
     async fn renew(&self, group: &str, member: Uuid, lease: Duration) -> Result<(), BusError>;
 
     /// Takes the group's next events of the types `kinds` for `member`, at most `max` and about [`BATCH_BYTES`] of them, and
-    /// keeps other members away for `lease`. `None` when another member holds the group or it is being rebuilt.
+    /// keeps other members away from them for `lease`. First come those that `member` took before and did not acknowledge.
+    /// `None` when the group is being rebuilt, does not exist or, with an adapter that lacks [`Capability::Parallel`],
+    /// another member holds it.
     async fn claim(
         &self,
         group: &str,
@@ -128,10 +211,11 @@ pub trait Bus: Send + Sync {
         lease: Duration,
     ) -> Result<Option<Batch>, BusError>;
 
-    /// Notes that the group is done up to and with `position`; [`BusError::LeaseLost`] when `member` holds it no more.
-    async fn acknowledge(&self, group: &str, member: Uuid, position: i64) -> Result<(), BusError>;
+    /// Notes that the group is done with this batch; [`BusError::LeaseLost`], and nothing is noted, when `member` holds it no
+    /// more.
+    async fn acknowledge(&self, group: &str, member: Uuid, batch: &Batch) -> Result<(), BusError>;
 
-    /// Gives the group back, so that another member can go on at once.
+    /// Gives back what `member` holds, so that another one can go on with it at once.
     async fn release(&self, group: &str, member: Uuid) -> Result<(), BusError>;
 
     /// Puts an event aside that could not be applied; one that was replayed before counts as not replayed again.
@@ -152,29 +236,40 @@ pub trait Bus: Send + Sync {
     /// Notes that a dead letter was replayed.
     async fn mark_replayed(&self, group: &str, id: i64) -> Result<(), BusError>;
 
-    /// Waits until there may be something new, at most `timeout`. A hint: it may return early or late.
-    async fn wait(&self, timeout: Duration);
+    /// Waits until there may be something after the position `seen`, at most `timeout`. A hint: it may return early or late.
+    async fn wait(&self, seen: i64, timeout: Duration);
 
-    /// Removes events older than `age` that every group has passed, and dead letters [`DEAD_LETTER_KEPT`] after their
-    /// replay, in short transactions; gives how many events.
-    async fn trim(&self, age: Duration) -> Result<u64, BusError>;
+    /// Removes events older than `age` that every group has acknowledged, and dead letters `letters` after their replay, in
+    /// short steps; gives how many events. Without a group nobody has acknowledged anything.
+    async fn trim_both(&self, age: Duration, letters: Duration) -> Result<u64, BusError>;
+
+    /// [`Bus::trim_both`] with [`DEAD_LETTER_KEPT`].
+    async fn trim(&self, age: Duration) -> Result<u64, BusError> {
+        self.trim_both(age, DEAD_LETTER_KEPT).await
+    }
 }
 
 /// Opens the bus that the environment's URL names; its scheme picks the adapter.
 pub async fn open(environment: &Environment) -> Result<Arc<dyn Bus>, BusError> {
     let Some(url) = environment.events_url.as_deref() else {
         return Err(BusError::Setting(format!(
-            "missing, and the {} service needs the event bus; give a postgres:// URL",
+            "missing, and the {} service needs the event bus; give a postgres:// or redis:// URL",
             environment.service
         )));
     };
-    match url.split_once(':').map(|(scheme, _)| scheme) {
-        Some("postgres" | "postgresql") => Ok(Arc::new(
-            postgres::PostgresBus::connect(url, environment.metrics.clone()).await?,
+    open_at(url, environment.metrics.clone()).await
+}
+
+/// Opens the bus at this URL.
+pub async fn open_at(url: &str, metrics: Metrics) -> Result<Arc<dyn Bus>, BusError> {
+    let setting = StoreSetting::new(EVENTS, Some(url));
+    match setting.scheme().as_str() {
+        "postgres" => Ok(Arc::new(postgres::PostgresBus::connect(url, metrics).await?)),
+        "redis" => Ok(Arc::new(
+            redis::RedisBus::connect(url, redis::NAMESPACE, metrics).await?,
         )),
         scheme => Err(BusError::Setting(format!(
-            "there is no event bus for {:?}; use a postgres:// URL",
-            scheme.unwrap_or_default()
+            "there is no event bus for {scheme:?}; use a postgres:// or redis:// URL"
         ))),
     }
 }

@@ -1,6 +1,7 @@
 //! Consumer groups: claim, apply, acknowledge; inbox in the effect's transaction; dead letters after bounded retries.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use emporium_service_kit::client::Client;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use crate::bus::{Bus, BusError, DeadLetter};
 use crate::event::CloudEvent;
 use crate::inbox;
+use crate::pace::Pace;
 
 mod apply;
 mod rebuild;
@@ -33,19 +35,25 @@ const LINGER: Duration = Duration::from_millis(250);
 const LEASE: Duration = Duration::from_secs(5);
 /// How long to wait for a wake-up; polling after it is the guarantee.
 const POLL: Duration = Duration::from_secs(1);
+/// Shortest time from one step to the next, so that events which come close together are applied together.
+const PACE: Duration = Duration::from_millis(20);
 /// How often old rows of the inbox are removed.
 const REAP_EVERY: Duration = Duration::from_hours(1);
 /// How long to wait after each try but the last one, in milliseconds.
 const RETRY_AFTER: [u64; 4] = [50, 200, 500, 1_000];
+/// Characters of a reason that a dead letter keeps.
+const REASON_MAX: usize = 4_000;
 /// How often an event is tried before it becomes a dead letter.
 pub const ATTEMPTS_MAX: i32 = 5;
 
 /// Where a group begins that is not on the bus yet.
 #[derive(Clone)]
 pub enum StartAt {
-    /// Only what comes from now on matters.
+    /// Only what comes from now on matters. When the shop moves to another bus, or the bus loses its data, such a group
+    /// begins at that moment and misses what was under way.
     End,
-    /// First the whole histories of these owners, then the bus from the position recorded before reading them.
+    /// First the whole histories of these owners, then the bus from the position recorded before reading them. Such a group
+    /// gets everything these owners ever say, whatever happens to the bus.
     Histories(Vec<Client>),
 }
 
@@ -57,6 +65,8 @@ pub struct ConsumerGroup {
     lease: Duration,
     consumer: Arc<dyn Consumer>,
     start: StartAt,
+    /// The bus's end as it was last seen.
+    seen: AtomicI64,
     lag: IntGauge,
     dead: IntCounter,
 }
@@ -78,6 +88,7 @@ impl ConsumerGroup {
             lease: LEASE,
             consumer,
             start,
+            seen: AtomicI64::new(0),
             lag: metrics.register(lag),
             dead: metrics.register(dead),
         }
@@ -88,6 +99,11 @@ impl ConsumerGroup {
     pub fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
+    }
+
+    /// The group's name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Consumes until told to stop, then gives the group back, as it does when it fails. Stopping drops what is under way,
@@ -104,7 +120,9 @@ impl ConsumerGroup {
 
     async fn consume(&self) -> anyhow::Result<()> {
         let mut reap_at = Instant::now();
+        let mut pace = Pace::new(PACE);
         loop {
+            pace.turn().await;
             let moved = match self.step().await {
                 Err(error) if lease_lost(&error) => {
                     tracing::info!(group = self.name, %error, "going on when it is free");
@@ -113,7 +131,7 @@ impl ConsumerGroup {
                 result => result?,
             };
             if moved == 0 {
-                self.bus.wait(POLL).await;
+                self.bus.wait(self.seen.load(Ordering::Relaxed), POLL).await;
             } else if FLOOD.contains(&moved) {
                 tokio::time::sleep(LINGER).await;
             }
@@ -126,12 +144,14 @@ impl ConsumerGroup {
     /// Takes and applies one batch; gives how many positions it moved past. Tests call it until it gives 0.
     pub async fn step(&self) -> anyhow::Result<usize> {
         // Reading comes first: a group that has nothing to do writes nothing.
-        let Some(position) = self.position_or_build().await? else {
+        let Some(progress) = self.progress_or_build().await? else {
+            // Another member builds it: nothing that happens on the bus is of interest before it is done.
+            self.seen.store(i64::MAX, Ordering::Relaxed);
             return Ok(0);
         };
-        let end = self.bus.end().await?;
-        self.lag.set(end - position);
-        if end <= position {
+        self.seen.store(progress.end, Ordering::Relaxed);
+        self.lag.set(progress.lag);
+        if progress.lag == 0 {
             return Ok(0);
         }
         let kinds = self.consumer.kinds();
@@ -145,11 +165,9 @@ impl ConsumerGroup {
             self.holding(self.deliver(&events)).await?;
         }
         // What nobody wants and positions that stay empty are passed once and not looked at for ever.
-        self.bus
-            .acknowledge(&self.name, self.member, batch.position)
-            .await?;
-        self.lag.set(end.max(batch.position) - batch.position);
-        Ok(usize::try_from(batch.position - position).unwrap_or(0))
+        self.bus.acknowledge(&self.name, self.member, &batch).await?;
+        self.lag.set((progress.lag - batch.passed).max(0));
+        Ok(usize::try_from(batch.passed).unwrap_or(0))
     }
 
     /// Works while the lease is kept in the background; gives up the work when the group was lost.
@@ -229,7 +247,7 @@ impl ConsumerGroup {
             let Some(wait) = waits.next() else {
                 tracing::error!(group = self.name, event = %event.id, reason, "dead letter");
                 self.bus
-                    .dead_letter(&self.name, event, &reason, ATTEMPTS_MAX)
+                    .dead_letter(&self.name, event, &shortened(reason), ATTEMPTS_MAX)
                     .await?;
                 self.dead.inc();
                 return Ok(());
@@ -246,6 +264,15 @@ impl ConsumerGroup {
             .await
             .map_err(|error| ApplyError::Unavailable(error.to_string()))
     }
+}
+
+/// A reason may quote the payload; what a letter keeps is bounded, and says so.
+fn shortened(mut reason: String) -> String {
+    if let Some((end, _)) = reason.char_indices().nth(REASON_MAX) {
+        reason.truncate(end);
+        reason.push_str(" … (cut)");
+    }
+    reason
 }
 
 fn lease_lost(error: &anyhow::Error) -> bool {

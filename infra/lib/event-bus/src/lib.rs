@@ -2,7 +2,7 @@
 //!
 //! - [`outbox`]: a change and its event commit in one transaction; the relay numbers committed events and publishes them;
 //!   the numbered outbox is the owner's event history, served in pages.
-//! - [`bus`]: transport between services. PostgreSQL is the first adapter; positions become readable in order.
+//! - [`bus`]: transport between services, on PostgreSQL or on Redis Streams; positions become readable in order.
 //! - [`consumer`]: consumer groups with stored positions, dead letters, rebuilding projections.
 //! - [`inbox`]: which events a consumer has seen, claimed in the effect's transaction.
 //! - [`history`]: reading owners' histories, for rebuilding a projection before joining the bus.
@@ -14,9 +14,10 @@ pub mod event;
 pub mod history;
 pub mod inbox;
 pub mod outbox;
+mod pace;
 pub mod schema;
 
-pub use bus::{Bus, BusError, open};
+pub use bus::{Bus, BusError, EventsReport, open};
 pub use consumer::{
     ApplyError, Consumer, ConsumerGroup, RebuildError, StartAt, Transactional, TransactionalHandler,
 };

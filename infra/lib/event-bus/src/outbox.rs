@@ -7,6 +7,11 @@
 //! visible in order, without holes that could still fill, and a late commit simply gets a later position. Rows of one
 //! aggregate are written under its row lock, so among them the order of positions is the order of versions.
 //!
+//! The relay publishes to one bus. It notes which one, and its last event there, and the bus looks for that event before it
+//! takes more. When it is missing (the bus lost its data, wholly or in part), or when this is another bus (the setting was
+//! changed, or changed back), then events have not come by this bus. So every group there that is built from this history is
+//! told to [rebuild](Bus::missed), and the relay goes on. Nothing is published twice for it, however long the history is.
+//!
 //! Numbering writes every row a second time. Bulk loads ([`Outbox::write_bulk`]) do without: they take that lock themselves,
 //! last thing before they commit, and write their events with positions.
 
@@ -21,12 +26,17 @@ use sqlx::migrate::{Migration, Migrator};
 use sqlx::{AssertSqlSafe, FromRow, SqlSafeStr};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::bus::{BATCH_BYTES, Bus};
+use crate::bus::{BATCH_BYTES, Bus, Mark};
 use crate::event::{CloudEvent, NewEvent};
 use crate::history::{HistoryItem, HistoryPage};
+use crate::pace::Pace;
+
+mod statements;
+use statements::Statements;
 
 /// Events numbered or published in one go.
 const RELAY_BATCH: i64 = 1_000;
@@ -34,6 +44,11 @@ const RELAY_BATCH: i64 = 1_000;
 const PAGE_ROUNDS_MAX: i64 = crate::history::PAGE_MAX / RELAY_BATCH + 1;
 /// How often the relay looks when nobody wakes it. Waking is a matter of latency; this is the guarantee.
 const POLL: Duration = Duration::from_millis(500);
+
+/// How often an idle relay asks whether the bus still has what it was given.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// Shortest time from one step to the next, so that events which come close together are published together.
+const PACE: Duration = Duration::from_millis(20);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/service");
 
@@ -47,17 +62,6 @@ pub struct Outbox {
     lag: prometheus::IntGauge,
 }
 
-/// The statements, with the service's prefix filled in once.
-struct Statements {
-    insert: String,
-    copy: String,
-    take_positions: String,
-    number: String,
-    unpublished: String,
-    mark_published: String,
-    page: String,
-}
-
 #[derive(FromRow)]
 struct Row {
     position: i64,
@@ -68,6 +72,26 @@ struct Row {
     time: OffsetDateTime,
     traceparent: Option<String>,
     data: sqlx::types::Json<Box<RawValue>>,
+}
+
+/// How far the relay is, and where.
+#[derive(FromRow)]
+struct Head {
+    published: i64,
+    bus: Option<Uuid>,
+    bus_event: Option<Uuid>,
+    bus_position: Option<i64>,
+}
+
+impl Head {
+    /// Nothing, when it was never noted.
+    fn mark(&self) -> Option<Mark> {
+        Some(Mark {
+            bus: self.bus?,
+            event: self.bus_event.unwrap_or(Uuid::nil()),
+            position: self.bus_position.unwrap_or(0),
+        })
+    }
 }
 
 impl Outbox {
@@ -172,6 +196,14 @@ impl Outbox {
         })
     }
 
+    /// The position of the last event that was committed before.
+    pub async fn end(&self) -> Result<i64, sqlx::Error> {
+        while number(&self.sql, &self.db).await? >= RELAY_BATCH {}
+        sqlx::query_scalar(AssertSqlSafe(self.sql.end.clone()))
+            .fetch_one(&self.db)
+            .await
+    }
+
     /// The relay: numbers and publishes until told to stop. Several may run; each event is published at least once and in
     /// order, and the bus drops repetitions.
     pub async fn relay(self, bus: Arc<dyn Bus>, stop: CancellationToken) -> anyhow::Result<()> {
@@ -184,7 +216,13 @@ impl Outbox {
     }
 
     async fn relay_for_ever(&self, bus: &dyn Bus) -> anyhow::Result<()> {
+        let (mut check_at, mut pace) = (Instant::now(), Pace::new(PACE));
         loop {
+            pace.turn().await;
+            if Instant::now() >= check_at {
+                self.check(bus).await?;
+                check_at = Instant::now() + CHECK_EVERY;
+            }
             if self.relay_step(bus).await? == 0 {
                 tokio::select! {
                     () = self.wake.notified() => {}
@@ -209,12 +247,76 @@ impl Outbox {
         };
         self.lag.set(i64::try_from(rows.len()).unwrap_or(i64::MAX));
         let events: Vec<CloudEvent> = rows.into_iter().map(|row| self.event(row)).collect();
-        bus.append(&events).await?;
+        let mark = self.publish(bus, &events).await?;
         sqlx::query(AssertSqlSafe(self.sql.mark_published.clone()))
             .bind(last)
+            .bind(mark.bus)
+            .bind(mark.event)
+            .bind(mark.position)
             .execute(&self.db)
             .await?;
         Ok(events.len())
+    }
+
+    /// Asks whether the bus has what it was given, and has groups rebuilt when not; true when it had. The relay does this
+    /// before each batch and, when there is nothing to publish, every few seconds.
+    pub async fn check(&self, bus: &dyn Bus) -> anyhow::Result<bool> {
+        let head = self.head().await?;
+        if head.mark().is_none() && head.published == 0 {
+            return Ok(true); // nothing was published anywhere, so no bus can miss anything
+        }
+        let holds = match head.mark() {
+            Some(mark) => bus.publish(&[], Some(&mark)).await?.is_some(),
+            None => false,
+        };
+        if !holds {
+            self.bridge_gap(bus).await?;
+        }
+        Ok(holds)
+    }
+
+    async fn publish(&self, bus: &dyn Bus, events: &[CloudEvent]) -> anyhow::Result<Mark> {
+        let head = self.head().await?;
+        let mark = match head.mark() {
+            // Something was published by a version of this program that did not note where.
+            None if head.published > 0 => self.bridge_gap(bus).await?,
+            None => return appended(bus.publish(events, None).await?),
+            Some(mark) => mark,
+        };
+        if let Some(mark) = bus.publish(events, Some(&mark)).await? {
+            return Ok(mark);
+        }
+        let mark = self.bridge_gap(bus).await?;
+        appended(bus.publish(events, Some(&mark)).await?)
+    }
+
+    /// The bus lacks events of this outbox: groups that read its history read it again. In this order, so that a crash in
+    /// between does it once more. What is published from now on comes after their reading or is in it.
+    async fn bridge_gap(&self, bus: &dyn Bus) -> anyhow::Result<Mark> {
+        tracing::warn!(
+            source = %self.source,
+            "this event bus does not have what was published before: it is another one, or lost data; consumers read the history"
+        );
+        bus.missed(&self.source).await?;
+        let mark = appended(bus.publish(&[], None).await?)?;
+        sqlx::query(AssertSqlSafe(self.sql.join_bus.clone()))
+            .bind(mark.bus)
+            .execute(&self.db)
+            .await?;
+        Ok(mark)
+    }
+
+    async fn head(&self) -> Result<Head, sqlx::Error> {
+        sqlx::query_as(AssertSqlSafe(self.sql.head.clone()))
+            .fetch_one(&self.db)
+            .await
+    }
+
+    /// How many committed events are not published yet.
+    pub async fn unpublished(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(AssertSqlSafe(self.sql.count_unpublished.clone()))
+            .fetch_one(&self.db)
+            .await
     }
 
     async fn read(&self, after: i64, limit: i64) -> Result<Vec<Row>, sqlx::Error> {
@@ -239,6 +341,11 @@ impl Outbox {
             data: row.data.0,
         }
     }
+}
+
+/// A bus that was just told to go on from here, or from nowhere, cannot miss anything.
+fn appended(mark: Option<Mark>) -> anyhow::Result<Mark> {
+    mark.ok_or_else(|| anyhow::anyhow!("the event bus lost data while this was published; trying again"))
 }
 
 /// Gives positions to committed events, at most a batch; gives how many. Less than a batch means that every event committed
@@ -282,42 +389,4 @@ fn lag_gauge(metrics: &Metrics) -> prometheus::IntGauge {
         "emporium_outbox_unpublished",
         "Events that wait to be published (at most a batch).",
     ))
-}
-
-impl Statements {
-    fn new(prefix: &str) -> Self {
-        let columns = "position, id, type, subject, version, time, traceparent, data";
-        Self {
-            insert: format!(
-                "INSERT INTO {prefix}_outbox (id, type, subject, version, time, traceparent, data)
-                 SELECT id, type, subject, version, time, traceparent, data::json
-                 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[])
-                   WITH ORDINALITY AS e (id, type, subject, version, time, traceparent, data, n)
-                 ORDER BY n"
-            ),
-            copy: format!(
-                "COPY {prefix}_outbox (position, id, type, subject, version, time, traceparent, data)
-                 FROM STDIN WITH (FORMAT binary)"
-            ),
-            take_positions: format!(
-                "UPDATE {prefix}_outbox_head SET sequenced = sequenced + $1 RETURNING sequenced - $1"
-            ),
-            // The row lock on the head makes numbering a single file; the rows are read after it is taken, in a statement
-            // snapshot of their own, so that everything committed before is seen.
-            number: format!("SELECT {prefix}_outbox_number($1)"),
-            unpublished: format!(
-                "SELECT {columns} FROM (
-                   SELECT {columns}, sum(pg_column_size(data)) OVER (ORDER BY position) - pg_column_size(data) AS before
-                   FROM {prefix}_outbox WHERE position > (SELECT published FROM {prefix}_outbox_head)
-                   ORDER BY position LIMIT $1) AS batch
-                 WHERE before < $2 ORDER BY position"
-            ),
-            mark_published: format!(
-                "UPDATE {prefix}_outbox_head SET published = greatest(published, $1)"
-            ),
-            page: format!(
-                "SELECT {columns} FROM {prefix}_outbox WHERE position > $1 ORDER BY position LIMIT $2"
-            ),
-        }
-    }
 }

@@ -4,10 +4,8 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use emporium_event_bus::Bus;
 use emporium_service_kit::Clock;
 use sqlx::Row;
 use support::{Fixture, Ping, numbers};
@@ -112,32 +110,6 @@ async fn a_reader_that_follows_positions_sees_every_commit_once_and_in_order() {
         writer.await.unwrap();
     }
     assert!(outbox.page(after, 10).await.unwrap().items.is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_relays_publish_every_event_once_and_in_order() {
-    let fixture = Fixture::new().await;
-    let outbox = fixture.outbox().await;
-    let bus: Arc<dyn Bus> = fixture.bus().await;
-    let events: Vec<_> = (0..2_500).map(Ping::event).collect();
-    let mut tx = fixture.db().begin().await.unwrap();
-    outbox.write(&mut tx, &events).await.unwrap();
-    tx.commit().await.unwrap();
-    let drain = |outbox: emporium_event_bus::Outbox, bus: Arc<dyn Bus>| async move {
-        while outbox.relay_step(bus.as_ref()).await.unwrap() > 0 {}
-    };
-    tokio::join!(
-        drain(outbox.clone(), bus.clone()),
-        drain(outbox.clone(), bus.clone())
-    );
-    assert_eq!(fixture.bus_numbers().await, (0..2_500).collect::<Vec<_>>());
-    // A relay that crashed after publishing and before noting it publishes again; the bus drops the repetition.
-    sqlx::query("UPDATE users_outbox_head SET published = 100")
-        .execute(&fixture.db())
-        .await
-        .unwrap();
-    drain(outbox.clone(), bus.clone()).await;
-    assert_eq!(fixture.bus_numbers().await.len(), 2_500);
 }
 
 /// A bulk load takes its positions itself. Writers before, beside and after it must still be seen in order, each once.

@@ -3,13 +3,13 @@
 //! # Adding an adapter
 //!
 //! 1. Write `store/<name>.rs` with a type that implements [`SessionStore`]. The verbs are what the service does, so an
-//!    adapter is free in its layout: on Redis a session would be a hash under its token's hash with a native time to live, a
-//!    user's sessions a sorted set by the login's time, an account (number of its last revocation, version) a hash, attempts
-//!    a sorted set an address, the marker a counter, and `admit`, `settle`, `begin`, `end_all` and `set_blocked` (a user) one
-//!    Lua script each. Its errors become [`StoreError`]s, whose causes may be of any
-//!    client.
-//! 2. Let [`open`] make it for its URL scheme: one more arm; [`StoreSetting`] has the URL and the errors for it.
-//! 3. Add one line to the end of `store/contract.rs`: the whole suite, model-based test included, then runs against it.
+//!    adapter is free in its layout: a row a session ([`postgres`]), or a hash and a few scripts ([`redis`]). Its errors
+//!    become [`StoreError`]s, whose causes may be of any client. What its server cannot promise it lists in
+//!    [`SessionStore::lacks`].
+//! 2. Let [`open`] make it for its URL scheme: one more arm;
+//!    [`StoreSetting`](emporium_service_kit::StoreSetting) has the URL and the errors for it.
+//! 3. Add one line to the end of `store/contract.rs`, and one to that of `store/contract/outages.rs`: the whole suite,
+//!    model-based test included, then runs against it.
 //!
 //! What every adapter has to keep, and the suite checks:
 //!
@@ -18,25 +18,36 @@
 //!   or not. A store's own expiry may take the place of [`SessionStore::reap`], but does not replace that comparison: its
 //!   clock is another one.
 //! - **Look-ups mostly read**: they write only when [`crate::model::slid`] says so, and never bring back an ended session.
-//! - **Acknowledged means durable**: no unlogged tables; on Redis, `appendfsync always`, or a documented window of loss.
+//! - **Acknowledged means durable**: no unlogged tables. Where the server's settings promise less, the adapter says so by
+//!   [`SessionStore::lacks`], which the service logs at its start and shows in its report.
+//! - **News is remembered for a lifetime.** The version of a user's newest news counts for as long as a session may live
+//!   after it was noted; older news does not come here ([`crate::config::Config::lifetime_s`]).
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use emporium_service_kit::redis::REDIS;
+use emporium_service_kit::report::PostgresStore;
 use emporium_service_kit::store::POSTGRES;
-use emporium_service_kit::{Environment, StartError, StoreError, StoreSetting};
+use emporium_service_kit::stores::SESSIONS_STORE;
+use emporium_service_kit::{Environment, Inspect, StartError, StoreError};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::config::{Sliding, Throttle};
 use crate::model::Session;
-use crate::token::Hash;
+use crate::token::{Hash, TokenHash};
 
+mod capability;
 #[cfg(test)]
 mod contract;
-mod postgres;
+pub mod postgres;
+pub mod redis;
 
-const SETTING: &str = "EMPORIUM_SESSIONS_STORE";
+pub use capability::Capability;
+
+/// What the keys of a store begin with that others may share.
+const NAMESPACE: &str = "sessions";
 /// How long an attempt counts whose outcome never came, because its process or its caller went away. Longer than a
 /// request may take.
 pub const PENDING_MAX: Duration = Duration::seconds(45);
@@ -48,9 +59,10 @@ pub struct Marker(pub i64);
 /// An attempt to log in that may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
-    /// When it was admitted; identifies it among those of the same address.
+    /// When it was admitted.
     pub at: OffsetDateTime,
-    /// The revocations before it.
+    /// The revocations before it. With `at` it identifies the attempt among those of the same address; an adapter may give
+    /// several the same, and need not tell them apart.
     pub marker: Marker,
 }
 
@@ -119,13 +131,13 @@ pub trait SessionStore: Send + Sync {
     /// expired.
     async fn look_up(
         &self,
-        token: Hash,
+        token: TokenHash,
         now: OffsetDateTime,
         sliding: Sliding,
     ) -> Result<Option<Session>, StoreError>;
 
     /// Ends the session with that token, if there is one.
-    async fn end(&self, token: Hash) -> Result<(), StoreError>;
+    async fn end(&self, token: TokenHash) -> Result<(), StoreError>;
 
     /// Ends all sessions of these users, those that begin with an older marker included; gives how many there were.
     async fn end_all(&self, user_ids: &[Uuid]) -> Result<u64, StoreError>;
@@ -143,17 +155,56 @@ pub trait SessionStore: Send + Sync {
 
     /// Fails when the store does not answer.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What this store cannot promise, as its server was set up when it was opened.
+    fn lacks(&self) -> &[Capability];
 }
 
-/// Opens the store that `url` names, or the service's own database when there is none. The scheme picks the adapter.
-pub async fn open(url: Option<&str>, environment: &Environment) -> Result<Arc<dyn SessionStore>, StartError> {
-    let setting = StoreSetting::new(SETTING, url);
-    match setting.scheme().as_str() {
+/// A store that is open, twice: to use, and to tell about.
+pub struct Opened {
+    /// To use.
+    pub store: Arc<dyn SessionStore>,
+    /// To tell about.
+    pub report: Arc<dyn Inspect>,
+}
+
+/// Opens the store that the settings name, or the service's own database when they name none. The URL's scheme picks the
+/// adapter. No session may live longer than `lifetime`.
+pub async fn open(environment: &Environment, lifetime: Duration) -> Result<Opened, StartError> {
+    let setting = environment.stores.setting(SESSIONS_STORE);
+    let opened = match setting.scheme().as_str() {
         POSTGRES => {
-            let opened = postgres::PostgresSessions::open(setting.postgres(environment)?).await;
-            let store = opened.map_err(|error| setting.not_migrated(environment, error))?;
-            Ok(Arc::new(store))
+            let db = setting.postgres(environment)?;
+            let store = postgres::PostgresSessions::open(db.clone()).await;
+            let store = store.map_err(|error| setting.not_migrated(environment, error))?;
+            let report = PostgresStore {
+                db,
+                role: "store",
+                setting: Some(SESSIONS_STORE),
+            };
+            Opened {
+                store: Arc::new(store),
+                report: Arc::new(report),
+            }
         }
-        _ => Err(setting.unknown_scheme(&[POSTGRES])),
+        REDIS => {
+            let redis = setting.redis(environment).await?;
+            let store = redis::RedisSessions::open(redis, NAMESPACE, lifetime).await;
+            let store = Arc::new(store.map_err(|error| setting.failed(environment, error))?);
+            Opened {
+                store: store.clone(),
+                report: store,
+            }
+        }
+        _ => return Err(setting.unknown_scheme(&[POSTGRES, REDIS])),
+    };
+    for lack in opened.store.lacks().iter().map(|lack| lack.lack()) {
+        tracing::warn!(
+            setting = SESSIONS_STORE,
+            lacks = lack.capability,
+            "{}",
+            lack.consequence
+        );
     }
+    Ok(opened)
 }

@@ -8,10 +8,10 @@ use sqlx::migrate::{MigrateError, Migrator};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Admission, Attempt, Begun, Marker, PENDING_MAX, SessionStore, Standing};
+use super::{Admission, Attempt, Begun, Capability, Marker, PENDING_MAX, SessionStore, Standing};
 use crate::config::{Sliding, Throttle};
 use crate::model::{Role, Session, slid};
-use crate::token::Hash;
+use crate::token::{Hash, TokenHash};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -196,7 +196,7 @@ impl SessionStore for PostgresSessions {
             return Ok(Begun::RevokedMeanwhile);
         }
         sqlx::query(BEGIN)
-            .bind(session.token.0)
+            .bind(session.token.hash.0)
             .bind(session.user_id)
             .bind(session.role)
             .bind(session.began_at)
@@ -211,7 +211,7 @@ impl SessionStore for PostgresSessions {
 
     async fn look_up(
         &self,
-        token: Hash,
+        token: TokenHash,
         now: OffsetDateTime,
         sliding: Sliding,
     ) -> Result<Option<Session>, StoreError> {
@@ -219,7 +219,7 @@ impl SessionStore for PostgresSessions {
             "SELECT user_id, role, began_at, expires_at, ends_at, blocked FROM sessions_session
              WHERE token_hash = $1 AND expires_at > $2",
         )
-        .bind(token.0)
+        .bind(token.hash.0)
         .bind(now)
         .fetch_optional(&self.db)
         .await?;
@@ -232,7 +232,7 @@ impl SessionStore for PostgresSessions {
                 "UPDATE sessions_session SET expires_at = greatest(expires_at, $3)
                  WHERE token_hash = $1 AND expires_at > $2 RETURNING expires_at, blocked",
             )
-            .bind(token.0)
+            .bind(token.hash.0)
             .bind(now)
             .bind(target)
             .fetch_optional(&self.db)
@@ -243,9 +243,9 @@ impl SessionStore for PostgresSessions {
         Ok(Some(session))
     }
 
-    async fn end(&self, token: Hash) -> Result<(), StoreError> {
+    async fn end(&self, token: TokenHash) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM sessions_session WHERE token_hash = $1")
-            .bind(token.0)
+            .bind(token.hash.0)
             .execute(&self.db)
             .await?;
         Ok(())
@@ -303,10 +303,14 @@ impl SessionStore for PostgresSessions {
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.db.ping().await?)
     }
+
+    fn lacks(&self) -> &[Capability] {
+        &[]
+    }
 }
 
 impl Row {
-    fn session(self, token: Hash) -> Session {
+    fn session(self, token: TokenHash) -> Session {
         Session {
             token,
             user_id: self.user_id,
@@ -320,22 +324,4 @@ impl Row {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::sync::Arc;
-
-    use emporium_service_kit::config::database_options;
-    use emporium_service_kit::metrics::Metrics;
-    use emporium_service_kit::{Db, ServiceName};
-    use emporium_test_kit::TestPostgres;
-
-    use super::PostgresSessions;
-    use crate::store::SessionStore;
-
-    /// A store on a database of its own.
-    pub async fn fresh() -> Arc<dyn SessionStore> {
-        let database = TestPostgres::get().await.empty_database().await;
-        let options = database_options(&database.url).unwrap();
-        let db = Db::connect(options, 16, Metrics::new(ServiceName::Sessions));
-        Arc::new(PostgresSessions::open(db).await.unwrap())
-    }
-}
+pub(super) mod tests;

@@ -1,13 +1,41 @@
-//! A sessions service on a real PostgreSQL and a real bus. Only the users service is played: the end-to-end tests have the
-//! real one.
+//! A sessions service on a real store and a real bus. Only the users service is played: the end-to-end tests have the real
+//! one.
 #![allow(dead_code)] // each test file uses its part
 
-use emporium_service_kit::{Clock, ServiceName};
+use emporium_service_kit::stores::SESSIONS_STORE;
+use emporium_service_kit::{Clock, Environment, Service, ServiceName, StartError};
+use emporium_test_kit::stores::{self, Durability, OwnStore};
 use emporium_test_kit::{Caller, Keys, Reply, TestService};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+/// What the service keeps its sessions in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// Its own database.
+    Postgres,
+    /// A Redis of the test's own.
+    Redis,
+}
+
+/// Runs these tests, functions of a [`Backend`], on every one: as `postgres::…` and `redis::…`.
+#[macro_export]
+macro_rules! on_every_store {
+    ($($test:ident),+ $(,)?) => {
+        on_every_store!(postgres: Postgres => $($test),+);
+        on_every_store!(redis: Redis => $($test),+);
+    };
+    ($name:ident: $backend:ident => $($test:ident),+) => {
+        mod $name {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test($crate::common::Backend::$backend).await;
+            })+
+        }
+    };
+}
 
 /// The service, the played users service, and a gateway that calls.
 pub struct World {
@@ -15,6 +43,7 @@ pub struct World {
     pub gateway: Caller,
     pub users: MockServer,
     pub user_id: Uuid,
+    pub redis: Option<OwnStore>,
 }
 
 /// Answers as the users service would: the password `right` is right, an address that starts with `blocked` is a
@@ -47,37 +76,66 @@ pub fn problem(status: u16, code: &str) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_raw(body.to_string(), "application/problem+json")
 }
 
-pub async fn world(clock: Clock) -> World {
+/// `None` where the store cannot be had, which is noted then.
+pub async fn world(backend: Backend, clock: Clock) -> Option<World> {
     let user_id = Uuid::now_v7();
-    with_users(clock, Users(user_id), user_id).await
+    with_users(backend, clock, Users(user_id), user_id).await
 }
 
-pub async fn with_users(clock: Clock, respond: impl Respond + 'static, user_id: Uuid) -> World {
+pub async fn with_users(
+    backend: Backend,
+    clock: Clock,
+    respond: impl Respond + 'static,
+    user_id: Uuid,
+) -> Option<World> {
+    let redis = match backend {
+        Backend::Postgres => None,
+        Backend::Redis => Some(stores::own_redis(Durability::Always).await?),
+    };
     let keys = Keys::default();
     let users = MockServer::start().await;
     let token = keys.secret(ServiceName::Sessions).token_for(ServiceName::Users);
+    // No history: the consumer reads it before it joins the bus.
+    let history = json!({"items": [], "next_after": 0, "at_end": true});
+    Mock::given(method("GET"))
+        .and(path("/events"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(history))
+        .mount(&users)
+        .await;
+    let peers = [(ServiceName::Users, users.uri())];
+    let url = redis.as_ref().map(|redis| redis.url.clone());
+    let build = async |environment: &Environment| build_on(environment, url.clone()).await;
+    let sessions = TestService::start(ServiceName::Sessions, &keys, &peers, clock, build).await;
+    let bus = emporium_event_bus::open(&sessions.environment).await.unwrap();
+    emporium_test_kit::eventually("the consumer has read the history", 10, async || {
+        bus.group_position("sessions").await.unwrap()
+    })
+    .await;
+    // From here on it only verifies, and only that counts as asked.
+    users.reset().await;
     Mock::given(method("POST"))
         .and(path("/credentials/verify"))
         .and(header("authorization", format!("Bearer {token}")))
         .respond_with(respond)
         .mount(&users)
         .await;
-    let peers = [(ServiceName::Users, users.uri())];
-    let sessions = TestService::start(
-        ServiceName::Sessions,
-        &keys,
-        &peers,
-        clock,
-        emporium_sessions::build,
-    )
-    .await;
     let gateway = sessions.as_caller(ServiceName::Gateway);
-    World {
+    Some(World {
         sessions,
         gateway,
         users,
         user_id,
-    }
+        redis,
+    })
+}
+
+/// The service with its store at that URL, or in its own database.
+pub async fn build_on(environment: &Environment, store: Option<String>) -> Result<Service, StartError> {
+    let mut environment = environment.clone();
+    environment
+        .stores
+        .set(SESSIONS_STORE, store.unwrap_or_default())?;
+    emporium_sessions::build(&environment).await
 }
 
 impl World {

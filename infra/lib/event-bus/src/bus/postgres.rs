@@ -6,14 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use emporium_service_kit::config::database_options;
 use emporium_service_kit::metrics::Metrics;
-use emporium_service_kit::{Db, StartError};
+use emporium_service_kit::report::ServerFacts;
+use emporium_service_kit::{Db, StartError, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgListener;
 use sqlx::types::Json;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{BATCH_BYTES, Batch, Bus, BusError, DeadLetter, Delivery};
+use super::{BATCH_BYTES, Batch, Bus, BusError, Capability, DeadLetter, Delivery, Mark, Progress};
 use crate::event::CloudEvent;
 
 mod append;
@@ -43,7 +44,7 @@ impl PostgresBus {
             other => BusError::Setting(other.to_string()),
         })?;
         let db = Db::connect(options, CONNECTIONS_MAX, metrics);
-        let there: bool = sqlx::query_scalar("SELECT to_regclass('bus_dead_letter') IS NOT NULL")
+        let there: bool = sqlx::query_scalar("SELECT to_regproc('bus_missed') IS NOT NULL")
             .fetch_one(&db)
             .await?;
         if !there {
@@ -63,13 +64,25 @@ pub async fn migrate(db: &Db) -> Result<(), BusError> {
 
 #[async_trait]
 impl Bus for PostgresBus {
-    async fn append(&self, events: &[CloudEvent]) -> Result<(), BusError> {
-        if events.is_empty() {
-            return Ok(());
-        }
+    fn adapter(&self) -> &'static str {
+        "postgresql"
+    }
+
+    fn lacks(&self) -> &'static [Capability] {
+        &[Capability::Parallel]
+    }
+
+    async fn facts(&self) -> Result<ServerFacts, StoreError> {
+        self.db.facts().await
+    }
+
+    async fn publish(&self, events: &[CloudEvent], after: Option<&Mark>) -> Result<Option<Mark>, BusError> {
         let mut tx = self.db.begin().await?;
-        append::append(&mut tx, events).await?;
+        let mark = append::publish(&mut tx, events, after).await?;
         tx.commit().await?;
+        if mark.is_none() || events.is_empty() {
+            return Ok(mark);
+        }
         // Outside the transaction: NOTIFY inside would take a database-wide lock at commit. The events are on the bus
         // whether or not it works; polling finds them.
         let notified = sqlx::query("SELECT pg_notify($1, '')")
@@ -79,6 +92,14 @@ impl Bus for PostgresBus {
         if let Err(error) = notified {
             tracing::warn!(%error, "events appended, but their readers not woken");
         }
+        Ok(mark)
+    }
+
+    async fn missed(&self, source: &str) -> Result<(), BusError> {
+        sqlx::query("SELECT bus_missed($1)")
+            .bind(source)
+            .execute(&self.db)
+            .await?;
         Ok(())
     }
 
@@ -88,12 +109,15 @@ impl Bus for PostgresBus {
             .await?)
     }
 
-    async fn group_position(&self, group: &str) -> Result<Option<i64>, BusError> {
-        let sql = "SELECT position FROM bus_group WHERE name = $1 AND NOT rebuilding";
-        Ok(sqlx::query_scalar(sql)
-            .bind(group)
-            .fetch_optional(&self.db)
-            .await?)
+    async fn progress(&self, group: &str) -> Result<Option<Progress>, BusError> {
+        let sql = "SELECT g.position, h.position FROM bus_group AS g CROSS JOIN bus_head AS h
+                   WHERE g.name = $1 AND NOT g.rebuilding";
+        let found: Option<(i64, i64)> = sqlx::query_as(sql).bind(group).fetch_optional(&self.db).await?;
+        Ok(found.map(|(position, end)| Progress {
+            position,
+            end,
+            lag: (end - position).max(0),
+        }))
     }
 
     async fn set_group(&self, group: &str, position: i64) -> Result<(), BusError> {
@@ -106,6 +130,14 @@ impl Bus for PostgresBus {
         .bind(position)
         .execute(&self.db)
         .await?;
+        Ok(())
+    }
+
+    async fn remove_group(&self, group: &str) -> Result<(), BusError> {
+        sqlx::query("DELETE FROM bus_group WHERE name = $1")
+            .bind(group)
+            .execute(&self.db)
+            .await?;
         Ok(())
     }
 
@@ -125,19 +157,21 @@ impl Bus for PostgresBus {
         group: &str,
         member: Uuid,
         lease: Duration,
+        sources: &[String],
     ) -> Result<Option<i64>, BusError> {
         // Two that begin at once queue on the row; the second one then finds the first one's lease.
         Ok(sqlx::query_scalar(
-            "INSERT INTO bus_group AS g (name, position, rebuilding, member, leased_until)
-             SELECT $1, position, true, $2, now() + make_interval(secs => $3) FROM bus_head
+            "INSERT INTO bus_group AS g (name, position, rebuilding, member, leased_until, sources)
+             SELECT $1, position, true, $2, now() + make_interval(secs => $3), $4 FROM bus_head
              ON CONFLICT (name) DO UPDATE SET position = excluded.position, member = excluded.member,
-               leased_until = excluded.leased_until, updated_at = now()
-             WHERE g.rebuilding AND (g.member IS NULL OR g.leased_until < now())
+               leased_until = excluded.leased_until, sources = excluded.sources, updated_at = now()
+             WHERE g.rebuilding AND (g.member IS NULL OR g.member = $2 OR g.leased_until < now())
              RETURNING position",
         )
         .bind(group)
         .bind(member)
         .bind(lease.as_secs_f64())
+        .bind(sources)
         .fetch_optional(&self.db)
         .await?)
     }
@@ -210,17 +244,21 @@ impl Bus for PostgresBus {
             _ => end,
         };
         let deliveries = rows.into_iter().map(Delivery::from).collect();
-        Ok(Some(Batch { deliveries, position }))
+        Ok(Some(Batch {
+            deliveries,
+            position,
+            passed: position - after,
+        }))
     }
 
-    async fn acknowledge(&self, group: &str, member: Uuid, position: i64) -> Result<(), BusError> {
+    async fn acknowledge(&self, group: &str, member: Uuid, batch: &Batch) -> Result<(), BusError> {
         let done = sqlx::query(
             "UPDATE bus_group SET position = greatest(position, $3), updated_at = now()
              WHERE name = $1 AND member = $2 AND NOT rebuilding",
         )
         .bind(group)
         .bind(member)
-        .bind(position)
+        .bind(batch.position)
         .execute(&self.db)
         .await?;
         held(group, done.rows_affected())
@@ -293,7 +331,7 @@ impl Bus for PostgresBus {
         Ok(())
     }
 
-    async fn wait(&self, timeout: Duration) {
+    async fn wait(&self, _seen: i64, timeout: Duration) {
         let listened = tokio::time::timeout(timeout, async {
             let mut slot = self.listener.lock().await;
             if slot.is_none() {
@@ -313,8 +351,8 @@ impl Bus for PostgresBus {
         }
     }
 
-    async fn trim(&self, age: Duration) -> Result<u64, BusError> {
-        trim::dead_letters(&self.db).await?;
+    async fn trim_both(&self, age: Duration, letters: Duration) -> Result<u64, BusError> {
+        trim::dead_letters(&self.db, letters).await?;
         Ok(trim::log(&self.db, age).await?)
     }
 }

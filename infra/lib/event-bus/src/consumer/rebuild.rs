@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use emporium_service_kit::client::Client;
 
 use super::{ConsumerGroup, StartAt};
-use crate::bus::BusError;
+use crate::bus::{BusError, Progress};
 use crate::event::CloudEvent;
 use crate::history;
 
@@ -30,7 +30,7 @@ impl ConsumerGroup {
     /// Makes the group if it is new: reads the histories first, if it starts from them. When another member is doing that,
     /// it is left to that one.
     pub async fn join(&self) -> anyhow::Result<()> {
-        self.position_or_build().await.map(|_| ())
+        self.progress_or_build().await.map(|_| ())
     }
 
     /// Asks for a rebuild: a running member, here or in another process, resets the projection, reads the histories and goes
@@ -41,7 +41,7 @@ impl ConsumerGroup {
             return Err(RebuildError::Unsupported(self.name.clone()));
         }
         // No position: it is being rebuilt already, or is new and will be built by whoever joins.
-        if self.bus.group_position(&self.name).await?.is_some() {
+        if self.bus.progress(&self.name).await?.is_some() {
             self.bus.request_rebuild(&self.name).await?;
         }
         Ok(())
@@ -55,16 +55,18 @@ impl ConsumerGroup {
         self.join().await
     }
 
-    /// The group's position; `None` when another member is building it.
-    pub(super) async fn position_or_build(&self) -> anyhow::Result<Option<i64>> {
-        if let Some(position) = self.bus.group_position(&self.name).await? {
-            return Ok(Some(position));
+    /// How far the group is; `None` when another member is building it.
+    pub(super) async fn progress_or_build(&self) -> anyhow::Result<Option<Progress>> {
+        if let Some(progress) = self.bus.progress(&self.name).await? {
+            return Ok(Some(progress));
         }
         let begun = self
             .bus
-            .begin_rebuild(&self.name, self.member, self.lease)
+            .begin_rebuild(&self.name, self.member, self.lease, &self.sources())
             .await?;
-        let Some(position) = begun else { return Ok(None) };
+        if begun.is_none() {
+            return Ok(None);
+        }
         let resetting = AtomicBool::new(false);
         let read = self.holding(self.read_histories(&resetting)).await;
         if let Err(error) = read {
@@ -76,7 +78,18 @@ impl ConsumerGroup {
             return Err(error);
         }
         self.bus.finish_rebuild(&self.name, self.member).await?;
-        Ok(Some(position))
+        Ok(self.bus.progress(&self.name).await?)
+    }
+
+    /// The owners whose histories it reads, as their events name them.
+    fn sources(&self) -> Vec<String> {
+        match &self.start {
+            StartAt::End => Vec::new(),
+            StartAt::Histories(owners) => owners
+                .iter()
+                .map(|owner| format!("/{}", owner.callee()))
+                .collect(),
+        }
     }
 
     async fn read_histories(&self, resetting: &AtomicBool) -> anyhow::Result<()> {

@@ -1,20 +1,21 @@
 //! What the tests of the event bus share.
-#![allow(clippy::unwrap_used, dead_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
+pub mod place;
 pub mod sum;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use emporium_event_bus::bus::Delivery;
-use emporium_event_bus::bus::postgres::PostgresBus;
+use emporium_event_bus::bus::{Batch, Delivery};
 use emporium_event_bus::history::HistoryItem;
 use emporium_event_bus::{Bus, CloudEvent, EventData, NewEvent, Outbox};
 use emporium_service_kit::auth::{Callers, Secret};
 use emporium_service_kit::config::database_options;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::{Clock, Db, Environment, ServiceName};
-use emporium_test_kit::{TestDatabase, TestPostgres, service};
+use emporium_test_kit::TestPostgres;
+use place::Place;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -43,13 +44,18 @@ impl Ping {
 /// A service's database and a bus.
 pub struct Fixture {
     pub environment: Environment,
-    bus: TestDatabase,
+    pub place: Place,
 }
 
 impl Fixture {
+    /// With a bus on PostgreSQL.
     pub async fn new() -> Self {
+        Self::on(Place::postgres().await).await
+    }
+
+    /// With a bus there.
+    pub async fn on(place: Place) -> Self {
         let database = TestPostgres::get().await.empty_database().await;
-        let bus = service::bus_database().await;
         let metrics = Metrics::new(ServiceName::Users);
         let environment = Environment {
             service: ServiceName::Users,
@@ -58,7 +64,7 @@ impl Fixture {
                 20,
                 metrics.clone(),
             )),
-            events_url: Some(bus.url.clone()),
+            events_url: Some(place.url().to_owned()),
             stores: emporium_service_kit::StoreUrls::default(),
             peers: [].into(),
             secret: Secret::generate(),
@@ -67,7 +73,7 @@ impl Fixture {
             metrics,
             shutdown: CancellationToken::new(),
         };
-        Self { environment, bus }
+        Self { environment, place }
     }
 
     pub fn db(&self) -> Db {
@@ -79,16 +85,12 @@ impl Fixture {
     }
 
     pub async fn bus(&self) -> Arc<dyn Bus> {
-        Arc::new(
-            PostgresBus::connect(&self.bus.url, Metrics::new(ServiceName::Users))
-                .await
-                .unwrap(),
-        )
+        self.place.bus().await
     }
 
     /// The bus's database, to look behind its interface.
     pub fn bus_db(&self) -> Db {
-        let options = database_options(&self.bus.url).unwrap();
+        let options = database_options(self.place.url()).unwrap();
         Db::connect(options, 2, Metrics::new(ServiceName::Users))
     }
 
@@ -99,13 +101,25 @@ impl Fixture {
         outbox.write(&mut tx, &events).await.unwrap();
         tx.commit().await.unwrap();
     }
+}
 
-    /// The numbers of all pings on the bus, in the order of positions.
-    pub async fn bus_numbers(&self) -> Vec<i64> {
-        let db = self.bus_db();
-        let sql = "SELECT (data->>'number')::bigint FROM bus_log ORDER BY position";
-        sqlx::query_scalar(sql).fetch_all(&db).await.unwrap()
+/// The numbers of all pings on the bus, in the order of positions.
+pub async fn bus_numbers(bus: &Arc<dyn Bus>) -> Vec<i64> {
+    bus.set_group("look", 0).await.unwrap();
+    let (member, mut found) = (Uuid::new_v4(), Vec::new());
+    while bus.progress("look").await.unwrap().unwrap().lag > 0 {
+        let batch = take(bus, "look", member, 10_000, Duration::from_secs(30)).await;
+        found.extend(batch.deliveries.iter().map(|delivery| number(&delivery.event)));
+        bus.acknowledge("look", member, &batch).await.unwrap();
     }
+    bus.remove_group("look").await.unwrap();
+    found
+}
+
+/// What a member gets, which has to be something.
+pub async fn take(bus: &Arc<dyn Bus>, group: &str, member: Uuid, max: i64, lease: Duration) -> Batch {
+    let batch = bus.claim(group, member, &[Ping::TYPE], max, lease).await.unwrap();
+    batch.expect("the member gets the group")
 }
 
 /// The pings that a member gets; none when it does not get the group.

@@ -16,6 +16,7 @@ use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::{Db, ServiceName, Tx};
 use tokio::sync::{Notify, watch};
 
+use super::place::Place;
 use super::{Fixture, Ping, number};
 
 /// How the consumer behaves.
@@ -92,7 +93,15 @@ pub struct Setup {
 
 /// A fixture with the consumer's tables.
 pub async fn fixture() -> Fixture {
-    let fixture = Fixture::new().await;
+    with_tables(Fixture::new().await).await
+}
+
+/// The same with a bus there.
+pub async fn fixture_on(place: Place) -> Fixture {
+    with_tables(Fixture::on(place).await).await
+}
+
+async fn with_tables(fixture: Fixture) -> Fixture {
     let db = fixture.db();
     outbox::migrate(&db, ServiceName::Users).await.unwrap();
     sqlx::raw_sql("CREATE TABLE total (sum bigint, count bigint); INSERT INTO total VALUES (0, 0)")
@@ -104,7 +113,15 @@ pub async fn fixture() -> Fixture {
 
 /// A group that has joined at the bus's end.
 pub async fn setup() -> Setup {
-    let fixture = fixture().await;
+    joined(fixture().await).await
+}
+
+/// The same with a bus there.
+pub async fn setup_on(place: Place) -> Setup {
+    joined(fixture_on(place).await).await
+}
+
+async fn joined(fixture: Fixture) -> Setup {
     let bus = fixture.bus().await;
     let sum = Sum::new();
     let group = sum.group(&fixture, &bus, StartAt::End);

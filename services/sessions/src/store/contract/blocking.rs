@@ -4,7 +4,9 @@ use futures::future::join_all;
 use time::Duration;
 use uuid::Uuid;
 
-use super::{Begun, PER_USER_MAX, SLIDING, Standing, Store, begun, look_up, marker, session, start};
+use super::{
+    Begun, PER_USER_MAX, SLIDING, Standing, Store, begin_after, begun, look_up, marker, session, start,
+};
 
 fn told(user_id: Uuid, version: i64, blocked: bool) -> Standing {
     Standing {
@@ -97,7 +99,8 @@ pub async fn blocks_and_logins_race(store: Store) {
         let logins = join_all(
             sessions
                 .iter()
-                .map(|session| store.begin(session, marker, PER_USER_MAX)),
+                .enumerate()
+                .map(|(n, session)| begin_after(&store, (round + n) % 5, session, marker)),
         );
         let news = [
             [told(user, 2, true)],

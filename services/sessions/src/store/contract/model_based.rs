@@ -11,15 +11,20 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{LIFETIME, SLIDING, Store, marker, session};
+use crate::config::Throttle;
 use crate::model::Session;
-use crate::store::{Begun, Marker, Standing};
-use crate::token::{self, Hash};
+use crate::store::{Admission, Attempt, Begun, Marker, PENDING_MAX, Standing};
+use crate::token::{self, Hash, TokenHash};
 
 const SEQUENCES: u32 = 500;
 /// Few, so that it is met.
 const PER_USER_MAX: u32 = 2;
+const THROTTLE: Throttle = Throttle {
+    failures_max: 2,
+    window: Duration::minutes(5),
+};
 
-/// Users and sessions are small numbers, so that operations meet.
+/// Users, addresses and sessions are small numbers, so that operations meet.
 #[derive(Debug, Clone)]
 enum Operation {
     TakeMarker,
@@ -42,6 +47,13 @@ enum Operation {
     /// Users, and how far ahead of what is known of them the news is.
     SetBlocked {
         news: Vec<(u8, i64)>,
+    },
+    Admit {
+        address: u8,
+    },
+    Settle {
+        address: u8,
+        failed: bool,
     },
     Wait {
         seconds: i64,
@@ -66,6 +78,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => proptest::collection::vec(0..3u8, 0..3).prop_map(|users| Operation::EndAll { users }),
         3 => proptest::collection::vec((0..3u8, -2..3i64), 0..4)
             .prop_map(|news| Operation::SetBlocked { news }),
+        6 => (0..2u8).prop_map(|address| Operation::Admit { address }),
+        5 => (0..2u8, prop::bool::weighted(0.8)).prop_map(|(address, failed)| Operation::Settle { address, failed }),
         4 => seconds.prop_map(|seconds| Operation::Wait { seconds }),
         1 => Just(Operation::Reap),
     ]
@@ -75,12 +89,44 @@ struct Model {
     now: OffsetDateTime,
     users: Vec<Uuid>,
     /// In the order of beginning, for choosing one.
-    tokens: Vec<Hash>,
-    live: BTreeMap<Hash, Session>,
+    tokens: Vec<TokenHash>,
+    live: BTreeMap<TokenHash, Session>,
     /// The newest version that is known of each user.
     versions: [i64; 3],
     /// The marker taken last, and who was revoked since.
     old: Option<(Marker, Vec<Uuid>)>,
+    addresses: [Address; 2],
+}
+
+struct Address {
+    hash: Hash,
+    failures: Vec<OffsetDateTime>,
+    under_way: Vec<Attempt>,
+}
+
+impl Address {
+    fn new() -> Self {
+        Self {
+            hash: Hash::of_email(&Uuid::new_v4().to_string()),
+            failures: Vec::new(),
+            under_way: Vec::new(),
+        }
+    }
+
+    /// `None` when the attempt may be made.
+    fn refusal(&mut self, now: OffsetDateTime) -> Option<Admission> {
+        self.failures.retain(|at| *at + THROTTLE.window > now);
+        self.under_way.retain(|attempt| attempt.at + PENDING_MAX > now);
+        let max = usize::from(THROTTLE.failures_max);
+        if self.failures.len() + self.under_way.len() < max {
+            return None;
+        }
+        // They are in the order of time.
+        let spare = self.failures.len().checked_sub(max);
+        Some(spare.map_or(Admission::Busy, |spare| Admission::Refused {
+            until: self.failures[spare] + THROTTLE.window,
+        }))
+    }
 }
 
 impl Model {
@@ -92,6 +138,7 @@ impl Model {
             live: BTreeMap::new(),
             versions: [0; 3],
             old: None,
+            addresses: [Address::new(), Address::new()],
         }
     }
 
@@ -99,7 +146,7 @@ impl Model {
         self.users[usize::from(n)]
     }
 
-    fn token(&self, n: u8) -> Option<Hash> {
+    fn token(&self, n: u8) -> Option<TokenHash> {
         self.tokens
             .get(usize::from(n) % self.tokens.len().max(1))
             .copied()
@@ -119,7 +166,7 @@ impl Model {
         self.now += Duration::microseconds(1);
     }
 
-    fn look_up(&mut self, token: Hash) -> Option<Session> {
+    fn look_up(&mut self, token: TokenHash) -> Option<Session> {
         let now = self.now;
         self.live.retain(|_, session| session.expires_at > now);
         let session = self.live.get_mut(&token)?;
@@ -180,6 +227,28 @@ impl Model {
     }
 }
 
+async fn admit(store: &Store, now: OffsetDateTime, address: &mut Address) {
+    let admission = store.admit(address.hash, now, &THROTTLE).await.unwrap();
+    match (admission, address.refusal(now)) {
+        (Admission::Granted(attempt), None) => address.under_way.push(attempt),
+        (admission, refusal) => assert_eq!(Some(admission), refusal),
+    }
+}
+
+/// Ends the first attempt whose time is not over: of others, a store may have forgotten the address.
+async fn settle(store: &Store, now: OffsetDateTime, address: &mut Address, failed: bool) {
+    let live = |attempt: &Attempt| attempt.at + PENDING_MAX > now;
+    let Some(n) = address.under_way.iter().position(live) else {
+        return;
+    };
+    let attempt = address.under_way.remove(n);
+    let settled = store.settle(address.hash, attempt, failed, now, &THROTTLE).await;
+    settled.unwrap();
+    if failed {
+        address.failures.push(now);
+    }
+}
+
 /// Does one operation to both and compares what they give.
 async fn step(store: &Store, model: &mut Model, operation: &Operation) {
     match operation {
@@ -212,7 +281,7 @@ async fn step(store: &Store, model: &mut Model, operation: &Operation) {
             assert_eq!(found, model.look_up(token));
         }
         Operation::LookUpForged => {
-            let forged = token::generate().1;
+            let forged = token::generate(model.user(0)).1;
             assert_eq!(store.look_up(forged, model.now, SLIDING).await.unwrap(), None);
         }
         Operation::End { session } => {
@@ -232,6 +301,18 @@ async fn step(store: &Store, model: &mut Model, operation: &Operation) {
             let told = model.told(news);
             store.set_blocked(&told).await.unwrap();
             model.set_blocked(&told);
+        }
+        Operation::Admit { address } => {
+            admit(store, model.now, &mut model.addresses[usize::from(*address)]).await;
+        }
+        Operation::Settle { address, failed } => {
+            settle(
+                store,
+                model.now,
+                &mut model.addresses[usize::from(*address)],
+                *failed,
+            )
+            .await;
         }
         Operation::Wait { seconds } => model.now += Duration::seconds(*seconds),
         // Nobody may notice the reaper.

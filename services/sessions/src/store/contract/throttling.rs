@@ -4,7 +4,7 @@ use futures::future::join_all;
 use time::Duration;
 use uuid::Uuid;
 
-use super::{Admission, Hash, PENDING_MAX, Store, THROTTLE, admitted, start};
+use super::{Admission, Hash, PENDING_MAX, Store, THROTTLE, Throttle, admitted, start};
 
 fn email() -> Hash {
     Hash::of_email(&Uuid::new_v4().to_string())
@@ -105,4 +105,36 @@ pub async fn outcomes_that_never_come_lapse(store: Store) {
         .settle(super::Hash::of_email("nobody"), attempt, true, lapse, &THROTTLE)
         .await
         .unwrap();
+}
+
+/// Failures that are known only after their attempts have lapsed count like others, so there may be more of them than the
+/// maximum, and then the newest decide; also when the maximum was lowered meanwhile.
+pub async fn late_failures_count(store: Store) {
+    let (email, begin) = (email(), start());
+    let lapse = begin + PENDING_MAX;
+    let mut attempts = Vec::new();
+    for at in [begin, lapse] {
+        for _ in 0..10 {
+            attempts.push(admitted(&store, email, at).await);
+        }
+    }
+    let mut now = lapse;
+    for attempt in attempts {
+        now += Duration::seconds(1);
+        store.settle(email, attempt, true, now, &THROTTLE).await.unwrap();
+    }
+    let tenth = lapse + Duration::seconds(11);
+    let until = tenth + THROTTLE.window;
+    let refused = Admission::Refused { until };
+    assert_eq!(store.admit(email, now, &THROTTLE).await.unwrap(), refused);
+    let strict = Throttle {
+        failures_max: 3,
+        ..THROTTLE
+    };
+    let third = lapse + Duration::seconds(18);
+    let refused = Admission::Refused {
+        until: third + THROTTLE.window,
+    };
+    assert_eq!(store.admit(email, now, &strict).await.unwrap(), refused);
+    admitted(&store, email, until).await;
 }

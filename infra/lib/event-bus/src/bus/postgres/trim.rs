@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use emporium_service_kit::Db;
 
-use crate::bus::DEAD_LETTER_KEPT;
-
 /// Positions or letters that one statement removes.
 const BATCH: i64 = 10_000;
 
@@ -45,15 +43,15 @@ pub(super) async fn log(db: &Db, age: Duration) -> Result<u64, sqlx::Error> {
     Ok(removed)
 }
 
-/// Removes dead letters that were replayed long enough ago.
-pub(super) async fn dead_letters(db: &Db) -> Result<(), sqlx::Error> {
+/// Removes dead letters that were replayed `age` ago.
+pub(super) async fn dead_letters(db: &Db, age: Duration) -> Result<(), sqlx::Error> {
     loop {
         let done = sqlx::query(
             "DELETE FROM bus_dead_letter WHERE id IN (
                SELECT id FROM bus_dead_letter WHERE replayed_at < now() - make_interval(secs => $1)
                ORDER BY replayed_at LIMIT $2)",
         )
-        .bind(DEAD_LETTER_KEPT.as_secs_f64())
+        .bind(age.as_secs_f64())
         .bind(BATCH)
         .execute(db)
         .await?;

@@ -1,7 +1,4 @@
 //! Rebuilding projections from histories: really from the start, while members run, and once more after a crash.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +7,12 @@ use emporium_event_bus::consumer::{RebuildError, rebuild_projection};
 use emporium_event_bus::{Bus, ConsumerGroup, Outbox, StartAt};
 use emporium_service_kit::Db;
 use emporium_test_kit::eventually;
-use support::Fixture;
-use support::sum::{self, Sum, drain, owner, total};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::support::Fixture;
+use crate::support::place::Place;
+use crate::support::sum::{self, Sum, drain, owner, total};
 
 struct World {
     fixture: Fixture,
@@ -23,8 +22,8 @@ struct World {
 }
 
 /// An owner with the events 1 to 12 without 11, of which nothing is on the bus yet.
-async fn world() -> World {
-    let fixture = sum::fixture().await;
+async fn world(place: Place) -> World {
+    let fixture = sum::fixture_on(place).await;
     let outbox = fixture.outbox().await;
     fixture.write(&outbox, (1..=12).filter(|n| *n != 11)).await;
     World {
@@ -44,9 +43,8 @@ async fn spoil(db: &Db) {
         .unwrap();
 }
 
-#[tokio::test]
-async fn a_rebuild_makes_a_spoilt_projection_right() {
-    let world = world().await;
+pub async fn a_rebuild_makes_a_spoilt_projection_right(place: Place) {
+    let world = world(place).await;
     let group = Sum::new().group(&world.fixture, &world.bus, world.start);
     let db = world.fixture.db();
     group.join().await.unwrap();
@@ -65,9 +63,8 @@ async fn a_rebuild_makes_a_spoilt_projection_right() {
     assert_eq!(total(&db).await, ALL);
 }
 
-#[tokio::test]
-async fn a_rebuild_that_died_half_way_is_begun_again() {
-    let world = world().await;
+pub async fn a_rebuild_that_died_half_way_is_begun_again(place: Place) {
+    let world = world(place).await;
     let group = Sum::new().group(&world.fixture, &world.bus, world.start);
     let db = world.fixture.db();
     group.join().await.unwrap();
@@ -77,7 +74,7 @@ async fn a_rebuild_that_died_half_way_is_begun_again() {
     assert!(
         world
             .bus
-            .begin_rebuild("sum", dead, lease)
+            .begin_rebuild("sum", dead, lease, &[])
             .await
             .unwrap()
             .is_some()
@@ -95,9 +92,8 @@ async fn a_rebuild_that_died_half_way_is_begun_again() {
 }
 
 /// Events keep coming and members keep running while the projection is reset and built again and again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn rebuilds_beside_running_members_count_every_event_once() {
-    let world = world().await;
+pub async fn rebuilds_beside_running_members_count_every_event_once(place: Place) {
+    let world = world(place).await;
     let stop = CancellationToken::new();
     let members: Vec<Arc<ConsumerGroup>> = (0..2)
         .map(|_| Sum::new().group(&world.fixture, &world.bus, world.start.clone()))
@@ -136,9 +132,8 @@ async fn rebuilds_beside_running_members_count_every_event_once() {
 }
 
 /// The reset waits for effects under way: one that committed between its two deletions would be lost.
-#[tokio::test]
-async fn a_reset_waits_for_effects_that_are_being_applied() {
-    let world = world().await;
+pub async fn a_reset_waits_for_effects_that_are_being_applied(place: Place) {
+    let world = world(place).await;
     let sum = Sum::new();
     let group = sum.group(&world.fixture, &world.bus, world.start.clone());
     group.join().await.unwrap();
@@ -166,9 +161,8 @@ async fn a_reset_waits_for_effects_that_are_being_applied() {
     assert_eq!(total(&world.fixture.db()).await, (ALL.0 + 100, ALL.1 + 1));
 }
 
-#[tokio::test]
-async fn reading_a_history_ends_when_told_to_stop() {
-    let fixture = sum::fixture().await;
+pub async fn reading_a_history_ends_when_told_to_stop(place: Place) {
+    let fixture = sum::fixture_on(place).await;
     let bus = fixture.bus().await;
     // Takes connections and never answers.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -190,9 +184,8 @@ async fn reading_a_history_ends_when_told_to_stop() {
     );
 }
 
-#[tokio::test]
-async fn what_cannot_be_rebuilt_says_so() {
-    let world = world().await;
+pub async fn what_cannot_be_rebuilt_says_so(place: Place) {
+    let world = world(place).await;
     let mut sum = Sum::new();
     let at_end = sum.group(&world.fixture, &world.bus, StartAt::End);
     sum.resettable = false;

@@ -1,0 +1,8 @@
+-- Group.
+local group = ARGV[1]
+redis.pcall('XGROUP', 'DESTROY', STREAM, group)
+for _, field in ipairs({ 'state:', 'builder:', 'expires:', 'built:', 'sources:' }) do
+  redis.call('HDEL', GROUPS, field .. group)
+end
+fence(group)
+return 1

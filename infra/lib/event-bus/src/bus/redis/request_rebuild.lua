@@ -1,0 +1,3 @@
+-- Group.
+request_rebuild(ARGV[1])
+return 1

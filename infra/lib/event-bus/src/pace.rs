@@ -1,0 +1,28 @@
+//! Working in bursts: at once when there was nothing to do for a while, not again and again when there is much.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// Lets one through at once, and the next one not before a while has passed since. What comes in between is worked on
+/// together, so that a busy moment does not cost a wake-up for every event.
+pub struct Pace {
+    every: Duration,
+    next: Instant,
+}
+
+impl Pace {
+    /// At most one every `every`.
+    pub fn new(every: Duration) -> Self {
+        Self {
+            every,
+            next: Instant::now(),
+        }
+    }
+
+    /// Waits until it is time for the next one.
+    pub async fn turn(&mut self) {
+        sleep_until(self.next).await;
+        self.next = Instant::now() + self.every;
+    }
+}
