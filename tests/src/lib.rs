@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 pub mod customer;
+pub mod ends;
 pub mod process;
+pub mod stores;
 
 pub use customer::{Admin, Customer};
 pub use process::{Options, ShopProcess};
+pub use stores::Polyglot;
 
 /// The workspace's root folder.
 pub fn workspace() -> std::path::PathBuf {

@@ -25,6 +25,23 @@ pub struct Options {
     pub env: Vec<(String, String)>,
 }
 
+impl Options {
+    /// With one more environment variable.
+    #[must_use]
+    pub fn on(mut self, variable: &str, value: &str) -> Self {
+        self.env.push((variable.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// Settings of stores that whoever runs the tests may have made: the tests' shops use the stores that a test says.
+pub fn without_settings(command: &mut Command) -> &mut Command {
+    for known in emporium_service_kit::stores::KNOWN {
+        command.env_remove(known.name);
+    }
+    command.env_remove("EMPORIUM_STORES")
+}
+
 /// A data folder, and the program running on it (or not).
 pub struct ShopProcess {
     dir: Arc<tempfile::TempDir>,
@@ -91,7 +108,7 @@ impl ShopProcess {
         self.output.lock().unwrap().clear();
         // Started by `nohup`, as a CI runner may be, everything below ignores SIGHUP from the start: undone here.
         let mut command = Command::new("env");
-        command
+        without_settings(&mut command)
             .arg("--default-signal=HUP")
             .arg(program)
             .arg("--data-dir")

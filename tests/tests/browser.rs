@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use emporium_tests::{Options, ShopProcess};
+use emporium_tests::{Options, Polyglot, ShopProcess};
 use thirtyfour::prelude::*;
 use uuid::Uuid;
 
@@ -187,15 +187,27 @@ async fn journey(browser: &WebDriver, shop: &str) {
 
 #[tokio::test]
 async fn a_customer_buys_in_a_browser() {
+    journeys(&with_sample()).await;
+}
+
+#[tokio::test]
+async fn the_same_on_the_specialised_stores() {
+    let Some(stores) = Polyglot::get().await else {
+        return;
+    };
+    journeys(&stores.options(with_sample())).await;
+}
+
+fn with_sample() -> Options {
+    Options {
+        sample: Some("tiny"),
+        ..Options::default()
+    }
+}
+
+async fn journeys(options: &Options) {
     let Some(driver) = Driver::start() else { return };
-    let shop = ShopProcess::start(
-        PROGRAM,
-        &Options {
-            sample: Some("tiny"),
-            ..Options::default()
-        },
-    )
-    .await;
+    let shop = ShopProcess::start(PROGRAM, options).await;
     let url = shop.url("gateway");
     for (javascript, size) in [(true, (1_280, 900)), (false, (390, 844))] {
         let browser = driver.browser(javascript, size).await;

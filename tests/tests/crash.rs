@@ -13,7 +13,7 @@ use emporium_orders::crash::{
 use emporium_service_kit::Db;
 use emporium_test_kit::http::Reply;
 use emporium_tests::customer::text;
-use emporium_tests::{Admin, Customer, Options, ShopProcess};
+use emporium_tests::{Admin, Customer, Options, Polyglot, ShopProcess};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -67,7 +67,7 @@ async fn a_kill_at_every_point_of_the_saga_loses_nothing() {
     let places = places();
     let shops = (0..SHOPS).map(async |n| {
         // One data folder for all of a shop's kills: each start is a recovery from the kill before it.
-        let mut ground = Ground::start().await;
+        let mut ground = Ground::start(Options::default()).await;
         for (token, _, place) in places.iter().skip(n).step_by(SHOPS) {
             let began = std::time::Instant::now();
             ground.kill_at(token, place).await;
@@ -75,6 +75,23 @@ async fn a_kill_at_every_point_of_the_saga_loses_nothing() {
         }
     });
     futures::future::join_all(shops).await;
+}
+
+/// The points at which another service's store or the bus is about to change, on the specialised stores.
+#[tokio::test]
+async fn a_kill_loses_nothing_on_the_specialised_stores_either() {
+    let Some(stores) = Polyglot::get().await else {
+        return;
+    };
+    let mut ground = Ground::start(stores.options(Options::default())).await;
+    for point in [CLAIM, CONFIRM, SETTLE, ANSWER] {
+        for side in ["before", "after"] {
+            ground.kill_at("tok_ok", &format!("{point}:{side}:1")).await;
+        }
+    }
+    ground
+        .kill_at("tok_decline", &format!("{COMPENSATE}:after:1"))
+        .await;
 }
 
 /// A shop that dies at the place which a file names.
@@ -103,7 +120,7 @@ impl Databases {
 }
 
 impl Ground {
-    async fn start() -> Self {
+    async fn start(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let crash_at = folder.path().join("crash-at").to_str().unwrap().to_owned();
         let settings = [
@@ -112,12 +129,9 @@ impl Ground {
             ("EMPORIUM_ORDERS_LEASE_MS", "2000"),
             ("EMPORIUM_PAYMENTS_PATIENCE_MS", "500"),
         ];
-        let options = Options {
-            env: settings
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
-            ..Options::default()
-        };
+        let options = settings
+            .iter()
+            .fold(options, |options, (name, value)| options.on(name, value));
         let shop = ShopProcess::start(PROGRAM, &options).await;
         Self {
             databases: Databases::of(&shop),

@@ -1,26 +1,34 @@
-//! Customers and administrators on the public API of the whole shop.
+//! Customers and administrators on the public API of the whole shop, on PostgreSQL alone and on the specialised stores.
 #![allow(clippy::unwrap_used)]
 
 use emporium_test_kit::http::Reply;
 use emporium_tests::customer::text;
-use emporium_tests::{Admin, Customer, Options, ShopProcess};
+use emporium_tests::{Admin, Customer, ShopProcess};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shop-under-test");
 
-/// One shop for all journeys of this file: they use customers and products of their own.
-static SHOP: OnceCell<ShopProcess> = OnceCell::const_new();
+// Shared shops: the journeys use customers and products of their own.
+emporium_tests::on_both_sets!(
+    super::PROGRAM,
+    [
+        a_customer_buys_and_sees_the_order,
+        every_payment_outcome_ends_as_promised,
+        an_order_that_is_paid_later_stays_pending_until_the_callback,
+        a_payment_that_never_answers_cancels_the_order_in_time,
+        idempotency_keys_hold_what_they_promise,
+        one_key_a_hundred_times_at_once_is_one_order_and_one_charge,
+        concurrent_checkouts_of_one_cart_make_one_order,
+        a_blocked_customer_is_kept_out,
+        carts_of_visitors_are_merged_at_sign_in,
+        nobody_sees_what_is_somebody_elses,
+        bad_input_gets_problems_and_changes_nothing,
+        two_carts_for_the_last_item,
+    ]
+);
 
-async fn shop() -> &'static ShopProcess {
-    SHOP.get_or_init(async || ShopProcess::start(PROGRAM, &Options::default()).await)
-        .await
-}
-
-#[tokio::test]
-async fn a_customer_buys_and_sees_the_order() {
-    let shop = shop().await;
+async fn a_customer_buys_and_sees_the_order(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     let lamp = admin.product("Brass desk lamp", 4_995, 10).await;
     let customer = Customer::sign_up(shop).await;
@@ -67,9 +75,7 @@ async fn a_customer_buys_and_sees_the_order() {
     );
 }
 
-#[tokio::test]
-async fn every_payment_outcome_ends_as_promised() {
-    let shop = shop().await;
+async fn every_payment_outcome_ends_as_promised(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     for (token, status, ended) in [
         ("tok_ok", 201, "confirmed"),
@@ -97,9 +103,7 @@ async fn every_payment_outcome_ends_as_promised() {
     }
 }
 
-#[tokio::test]
-async fn an_order_that_is_paid_later_stays_pending_until_the_callback() {
-    let shop = shop().await;
+async fn an_order_that_is_paid_later_stays_pending_until_the_callback(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     let product = admin.product("Clock paid later", 2_500, 3).await;
     let customer = Customer::sign_up(shop).await;
@@ -155,9 +159,7 @@ async fn an_order_that_is_paid_later_stays_pending_until_the_callback() {
     assert!(!sums.is_empty() && sums.iter().all(|sum| *sum == 0), "{balance}");
 }
 
-#[tokio::test]
-async fn a_payment_that_never_answers_cancels_the_order_in_time() {
-    let shop = shop().await;
+async fn a_payment_that_never_answers_cancels_the_order_in_time(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     let product = admin.product("Kettle never paid", 3_000, 3).await;
     let customer = Customer::sign_up(shop).await;
@@ -181,9 +183,7 @@ async fn a_payment_that_never_answers_cancels_the_order_in_time() {
     .await;
 }
 
-#[tokio::test]
-async fn idempotency_keys_hold_what_they_promise() {
-    let shop = shop().await;
+async fn idempotency_keys_hold_what_they_promise(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     let product = admin.product("Mug for keys", 800, 500).await;
     let customer = Customer::sign_up(shop).await;
@@ -227,9 +227,7 @@ async fn idempotency_keys_hold_what_they_promise() {
     assert_ne!(order["id"], first.json["id"]);
 }
 
-#[tokio::test]
-async fn one_key_a_hundred_times_at_once_is_one_order_and_one_charge() {
-    let shop = shop().await;
+async fn one_key_a_hundred_times_at_once_is_one_order_and_one_charge(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     let product = admin.product("Bowl for the rush", 1_200, 1_000).await;
     let customer = Customer::sign_up(shop).await;
@@ -276,9 +274,7 @@ async fn one_key_a_hundred_times_at_once_is_one_order_and_one_charge() {
     );
 }
 
-#[tokio::test]
-async fn concurrent_checkouts_of_one_cart_make_one_order() {
-    let shop = shop().await;
+async fn concurrent_checkouts_of_one_cart_make_one_order(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     let product = admin.product("Plate bought once", 700, 100).await;
     let customer = Customer::sign_up(shop).await;
@@ -307,9 +303,7 @@ async fn concurrent_checkouts_of_one_cart_make_one_order() {
     );
 }
 
-#[tokio::test]
-async fn a_blocked_customer_is_kept_out() {
-    let shop = shop().await;
+async fn a_blocked_customer_is_kept_out(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     let product = admin.product("Not for the blocked", 900, 5).await;
     let customer = Customer::sign_up(shop).await;
@@ -346,9 +340,7 @@ async fn a_blocked_customer_is_kept_out() {
     .await;
 }
 
-#[tokio::test]
-async fn carts_of_visitors_are_merged_at_sign_in() {
-    let shop = shop().await;
+async fn carts_of_visitors_are_merged_at_sign_in(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     let (cup, plate) = (
         admin.product("Cup to merge", 500, 50).await,
@@ -376,9 +368,7 @@ async fn carts_of_visitors_are_merged_at_sign_in() {
     assert_eq!(lines, expected);
 }
 
-#[tokio::test]
-async fn nobody_sees_what_is_somebody_elses() {
-    let shop = shop().await;
+async fn nobody_sees_what_is_somebody_elses(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     let product = admin.product("Private purchase", 900, 5).await;
     let (mine, theirs) = (Customer::sign_up(shop).await, Customer::sign_up(shop).await);
@@ -429,10 +419,8 @@ async fn nobody_sees_what_is_somebody_elses() {
     }
 }
 
-#[tokio::test]
 #[allow(clippy::too_many_lines)] // a table of cases
-async fn bad_input_gets_problems_and_changes_nothing() {
-    let shop = shop().await;
+async fn bad_input_gets_problems_and_changes_nothing(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     let product = admin.product("Target of bad input", 900, 5).await;
     let customer = Customer::sign_up(shop).await;
@@ -561,9 +549,7 @@ async fn bad_input_gets_problems_and_changes_nothing() {
     customer.api.get("/api/products?q=%FF%FE").await.expect(200);
 }
 
-#[tokio::test]
-async fn two_carts_for_the_last_item() {
-    let shop = shop().await;
+async fn two_carts_for_the_last_item(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     let product = admin.product("The last one", 9_900, 1).await;
     let mut buyers = Vec::new();

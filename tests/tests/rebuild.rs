@@ -4,7 +4,7 @@
 use emporium_service_kit::auth::Secret;
 use emporium_service_kit::{Db, ServiceName};
 use emporium_test_kit::{Caller, eventually};
-use emporium_tests::{Options, ShopProcess};
+use emporium_tests::{Options, Polyglot, ShopProcess};
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shop-under-test");
@@ -22,14 +22,26 @@ async fn number(db: &Db, sql: &'static str) -> i64 {
 
 #[tokio::test]
 async fn what_was_spoilt_is_right_again_after_a_rebuild() {
-    let shop = ShopProcess::start(
-        PROGRAM,
-        &Options {
-            sample: Some("tiny"),
-            ..Options::default()
-        },
-    )
-    .await;
+    rebuild(&with_sample()).await;
+}
+
+#[tokio::test]
+async fn the_same_with_the_bus_on_redis_and_the_index_on_elasticsearch() {
+    let Some(stores) = Polyglot::get().await else {
+        return;
+    };
+    rebuild(&stores.options(with_sample())).await;
+}
+
+fn with_sample() -> Options {
+    Options {
+        sample: Some("tiny"),
+        ..Options::default()
+    }
+}
+
+async fn rebuild(options: &Options) {
+    let shop = ShopProcess::start(PROGRAM, options).await;
     let (orders, catalog, users) = (shop.db("orders"), shop.db("catalog"), shop.db("users"));
     let sold = number(
         &orders,

@@ -3,8 +3,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
+use emporium_tests::ends::{ends_on, folder, says};
 use emporium_tests::{Admin, Options, ShopProcess};
 use serde_json::{Value, json};
 
@@ -12,44 +12,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_shop-under-test");
 
 /// Runs the program where it should end by itself.
 fn ends(arguments: &[&str], data_dir: &std::path::Path) -> Output {
-    let mut child = Command::new(PROGRAM)
-        .arg("--data-dir")
-        .arg(data_dir)
-        .args(arguments)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let end = Instant::now() + Duration::from_mins(1);
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > end {
-            child.kill().unwrap();
-            panic!("{arguments:?} did not end by itself");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.wait_with_output().unwrap()
-}
-
-/// The error is one line that holds these words.
-#[track_caller]
-fn says(output: &Output, words: &[&str]) {
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success(), "{text}");
-    let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
-    assert_eq!(errors.len(), 1, "one line: {text}");
-    for word in words {
-        assert!(errors[0].contains(word), "{word:?} is missing in {:?}", errors[0]);
-    }
-    assert!(!text.contains("panicked"), "{text}");
-}
-
-fn folder() -> tempfile::TempDir {
-    tempfile::Builder::new()
-        .permissions(PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap()
+    ends_on(PROGRAM, &[], arguments, data_dir)
 }
 
 #[tokio::test]

@@ -93,6 +93,17 @@ pub struct StockAdjusted {
     pub version: i64,
 }
 
+/// More units of a product were sold, or the count began anew. One event stands for all orders that were counted together.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PopularityChanged {
+    /// The product.
+    pub product_id: Uuid,
+    /// Units sold in all.
+    pub popularity: i64,
+    /// The product's version.
+    pub version: i64,
+}
+
 impl EventData for ProductCreated {
     const TYPE: &'static str = "product.created.v1";
 }
@@ -104,6 +115,9 @@ impl EventData for ProductArchived {
 }
 impl EventData for StockChanged {
     const TYPE: &'static str = "stock.changed.v1";
+}
+impl EventData for PopularityChanged {
+    const TYPE: &'static str = "popularity.changed.v1";
 }
 impl EventData for StockAdjusted {
     const TYPE: &'static str = "stock.adjusted.v1";

@@ -4,6 +4,7 @@ mod config;
 mod error;
 pub mod events;
 mod expiry;
+mod indexer;
 pub mod model;
 mod routes;
 mod rules;
@@ -11,13 +12,19 @@ pub mod search;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use emporium_event_bus::{BusError, ConsumerGroup, Outbox, StartAt};
+use emporium_service_kit::report::PostgresStore;
 use emporium_service_kit::{Currency, Environment, Service, ServiceName, StartError};
 use sqlx::migrate::Migrator;
+use tokio_util::sync::CancellationToken;
 
 pub use crate::config::Config;
+use crate::indexer::Indexer;
+use crate::indexer::watch::Gauges;
 use crate::routes::App;
+use crate::search::choice::Search;
 use crate::store::Store;
 use crate::store::sales::{GROUP, SalesCounter};
 
@@ -41,23 +48,53 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         start_of_sales(environment)?,
         &environment.metrics,
     ));
+    let outside = search::choice::open(environment).await?;
+    let indexer = outside.clone().map(|outside| {
+        let lag_max = Duration::from_secs(config.search_lag_max_s);
+        Indexer::new(store.clone(), outside, lag_max, Gauges::new(&environment.metrics))
+    });
     let app = App {
         store: store.clone(),
-        search: search::open(&config.search, &store.search)?,
+        search: Search::new(store.search.clone(), outside, &environment.metrics),
         sales: sales.clone(),
+        indexer: indexer.clone(),
     };
     let outbox = store.outbox.clone();
     let stop = environment.shutdown.clone();
-    let (relay_stop, sales_stop, expiry_stop) = (stop.clone(), stop.clone(), stop);
-    Ok(Service::new(routes::api().with_state(app))
+    let (relay_stop, sales_stop, expiry_stop) = (stop.clone(), stop.clone(), stop.clone());
+    let service = Service::new(routes::api().with_state(app))
+        .store(PostgresStore::own(store.db.clone()))
+        .store(
+            emporium_event_bus::EventsReport::of(&bus)
+                .group(&sales)
+                .outbox(&outbox)
+                .shared(),
+        )
         .task("relay", move || {
             outbox.clone().relay(bus.clone(), relay_stop.clone())
         })
         .task("sales", move || {
             let (sales, stop) = (sales.clone(), sales_stop.clone());
             async move { sales.run(stop).await }
+        });
+    let database = store.db.clone();
+    let service = service.task("expiry", move || expiry::run(store.clone(), expiry_stop.clone()));
+    Ok(match indexer {
+        Some(indexer) => with_index(service, indexer, &stop),
+        None => service.store(Arc::new(search::postgres::InOwnDatabase(database))),
+    })
+}
+
+/// What feeds and watches an index outside the database, and tells about it.
+fn with_index(service: Service, indexer: Indexer, stop: &CancellationToken) -> Service {
+    let (feeding, watching) = (indexer.clone(), indexer.clone());
+    let (feed_stop, watch_stop) = (stop.clone(), stop.clone());
+    service
+        .store(Arc::new(indexer))
+        .task("search index", move || feeding.clone().run(feed_stop.clone()))
+        .task("search index watch", move || {
+            watching.clone().watch(watch_stop.clone())
         })
-        .task("expiry", move || expiry::run(store.clone(), expiry_stop.clone())))
 }
 
 /// Brings the database up to date and opens the store on it.

@@ -13,7 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use crate::rules;
-use crate::search::text;
+use crate::search::{Highlights, text};
 
 /// The dearest price, in minor units.
 pub const PRICE_MAX: i64 = 1_000_000_000;
@@ -66,6 +66,9 @@ pub struct Product {
     /// When it changed last.
     #[serde(with = "time::serde::rfc3339")]
     pub updated_at: OffsetDateTime,
+    /// In lists by words, where the words stand, if the search index tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub highlights: Option<Highlights>,
 }
 
 /// Whether a product is on sale.

@@ -20,7 +20,7 @@ async fn callers_need_a_token_on_the_routes_list() {
         .await
         .expect_problem(401, "service-token-required");
     let allowed: [(&str, &str, &[ServiceName]); 7] = [
-        ("GET", "/products", &[ServiceName::Gateway]),
+        ("GET", "/products", &[ServiceName::Gateway, ServiceName::Operator]),
         (
             "POST",
             "/products/batch",

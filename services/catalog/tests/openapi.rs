@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use emporium_catalog::events::{
-    ProductArchived, ProductCreated, ProductUpdated, StockAdjusted, StockChanged,
+    PopularityChanged, ProductArchived, ProductCreated, ProductUpdated, StockAdjusted, StockChanged,
 };
 use emporium_service_kit::{Clock, ServiceName};
 use emporium_test_kit::schemas::{check_event, check_openapi};
@@ -36,4 +36,5 @@ fn the_committed_event_schemas_are_the_services() {
     check_event::<ProductArchived>(FOLDER);
     check_event::<StockChanged>(FOLDER);
     check_event::<StockAdjusted>(FOLDER);
+    check_event::<PopularityChanged>(FOLDER);
 }

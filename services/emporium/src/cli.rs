@@ -7,15 +7,15 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
-use emporium_service_kit::ServiceName;
-use emporium_service_kit::config::Settings;
+use emporium_service_kit::config::{Settings, stores_file};
 use emporium_service_kit::signals;
 use emporium_service_kit::telemetry::{self, LogFormat};
+use emporium_service_kit::{ServiceName, StoreUrls};
 use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
 use crate::terminal::note;
-use crate::{Error, load, run, serve, status};
+use crate::{Error, evaluate, load, run, serve, status, stores};
 
 /// A shop in which every service keeps its own data. Without a command it starts the whole shop.
 #[derive(Debug, Parser)]
@@ -28,6 +28,9 @@ pub struct Cli {
     /// The data folder [default: ~/.local/share/emporium, for root /var/lib/emporium]
     #[arg(long, global = true, env = "EMPORIUM_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+    /// TOML file that says which stores are used, where no variable (`EMPORIUM_CARTS_STORE`, …) says so
+    #[arg(long, global = true, env = "EMPORIUM_STORES", value_name = "FILE", value_parser = stores_file())]
+    stores: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,6 +46,11 @@ enum Command {
     Import(load::Import),
     /// Tell whether the shop of a data folder runs, and how its services are; exit code 3 when it does not run.
     Status,
+    /// Show which store each service uses, and how it is; exit code 1 when one cannot be used.
+    Stores(stores::Options),
+    /// Measure how good something is, on human judgments.
+    #[command(subcommand)]
+    Evaluate(evaluate::Evaluate),
     /// Write the settings by which services know each other, for running them apart.
     Keys(KeysOptions),
 }
@@ -120,17 +128,28 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(cli: Cli) -> Result<(), Error> {
     let dir = || DataDir::open(cli.data_dir.as_deref());
+    // Always before the data folder is touched: a wrong setting is told at once, and nothing has been started.
+    let stores = || StoreUrls::read(cli.stores.as_deref());
     match cli.command {
-        None => run::run(&dir()?, &cli.run, &watch_signals()?).await,
-        Some(Command::Run(options)) => run::run(&dir()?, &options, &watch_signals()?).await,
+        None => run::run(stores()?, &dir()?, &cli.run, &watch_signals()?).await,
+        Some(Command::Run(options)) => run::run(stores()?, &dir()?, &options, &watch_signals()?).await,
         Some(Command::Serve(options)) => serve::serve(cli.data_dir.as_deref(), options).await,
         Some(Command::Seed(options)) => {
             quiet_log()?;
-            load::seed(&dir()?, &options, &watch_signals()?).await
+            load::seed(stores()?, &dir()?, &options, &watch_signals()?).await
         }
         Some(Command::Import(import)) => {
             quiet_log()?;
-            load::import(&dir()?, &import, &watch_signals()?).await
+            load::import(stores()?, &dir()?, &import, &watch_signals()?).await
+        }
+        Some(Command::Stores(options)) => {
+            // What an adapter would warn of at a start is in the answer.
+            telemetry::init("error", LogFormat::Text)?;
+            stores::stores(&stores()?, &DataDir::look_at(cli.data_dir.as_deref()), &options).await
+        }
+        Some(Command::Evaluate(evaluate::Evaluate::Search(options))) => {
+            quiet_log()?;
+            evaluate::search(stores()?, &dir()?, &options, &watch_signals()?).await
         }
         Some(Command::Status) => status::status(&DataDir::look_at(cli.data_dir.as_deref())).await,
         Some(Command::Keys(options)) => serve::write_keys(cli.data_dir.as_deref(), &options.out),

@@ -81,6 +81,11 @@ pub enum Error {
     /// The log filter.
     #[error("{0}")]
     Log(#[from] BadFilter),
+    /// Stores that cannot be used; each is named by its setting.
+    #[error(
+        "{0}; see that it runs, and that host, port, user, password and database are right, or unset it for PostgreSQL"
+    )]
+    Stores(String),
     /// A service refused something the program asked of it.
     #[error("{what} failed: {source}; try again, with --log info if the reason is not clear")]
     Call {

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod cli;
 pub mod data_dir;
 pub mod error;
+pub mod evaluate;
 pub mod keys;
 pub mod load;
 pub mod operator;
@@ -14,6 +15,7 @@ pub mod running;
 pub mod serve;
 pub mod shop;
 pub mod status;
+pub mod stores;
 pub mod terminal;
 
 pub use error::Error;

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use emporium_seed::{
     BulkTarget, DEFAULT_SEED, LoadOutcome, Scale, Targets, load_generated, load_icecat, load_online_retail,
 };
-use emporium_service_kit::ServiceName;
 use emporium_service_kit::client::http_builder;
+use emporium_service_kit::{ServiceName, StoreUrls};
 use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -66,9 +66,14 @@ impl ImportOptions {
 }
 
 /// Runs `emporium seed`.
-pub async fn seed(dir: &DataDir, options: &SeedOptions, stop: &CancellationToken) -> Result<(), Error> {
+pub async fn seed(
+    stores: StoreUrls,
+    dir: &DataDir,
+    options: &SeedOptions,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
     let started = Instant::now();
-    let outcome = with_shop(dir, stop, async |operator| {
+    let outcome = with_shop(stores, dir, stop, async |operator| {
         Box::pin(generate(operator, options.scale, options.seed)).await
     })
     .await?;
@@ -76,11 +81,16 @@ pub async fn seed(dir: &DataDir, options: &SeedOptions, stop: &CancellationToken
 }
 
 /// Runs `emporium import`.
-pub async fn import(dir: &DataDir, import: &Import, stop: &CancellationToken) -> Result<(), Error> {
+pub async fn import(
+    stores: StoreUrls,
+    dir: &DataDir,
+    import: &Import,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
     let (Import::OnlineRetail(options) | Import::Icecat(options)) = import;
     check_readable(&options.file)?;
     let started = Instant::now();
-    let (outcome, report) = with_shop(dir, stop, async |operator| {
+    let (outcome, report) = with_shop(stores, dir, stop, async |operator| {
         Box::pin(import_into(operator, import)).await
     })
     .await?;

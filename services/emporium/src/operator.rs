@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use emporium_service_kit::ServiceName;
 use emporium_service_kit::client::Client;
+use emporium_service_kit::{ServiceName, StoreUrls};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
@@ -28,6 +28,17 @@ impl Operator {
         }
     }
 
+    /// Access to the shop that another process runs.
+    pub fn of_running(dir: &DataDir) -> Result<Self, Error> {
+        let (Some(file), Some(keys)) = (RunningFile::read(dir)?, Keys::existing(dir)?) else {
+            return Err(Error::Unsettled(dir.path().to_path_buf()));
+        };
+        Ok(Self {
+            urls: file.urls,
+            keys,
+        })
+    }
+
     /// Base URL of a service.
     pub fn url(&self, service: ServiceName) -> String {
         self.urls.get(&service).cloned().unwrap_or_default()
@@ -44,20 +55,21 @@ impl Operator {
     }
 }
 
-/// Runs `work` against the shop of a data folder: the running one, or one that is started for it and stopped after. When
-/// `stop` is cancelled the work is left where it is; what the owners have committed stays.
+/// Runs `work` against the shop of a data folder: the running one, which keeps its stores, or one that is started for it on
+/// `stores` and stopped after. When `stop` is cancelled the work is left where it is; what the owners have committed stays.
 pub async fn with_shop<T>(
+    stores: StoreUrls,
     dir: &DataDir,
     stop: &CancellationToken,
     work: impl AsyncFnOnce(&Operator) -> Result<T, Error>,
 ) -> Result<T, Error> {
     // The lock tells whether the shop runs; the file alone could be a leftover of a crash.
     let Some(owned) = dir.take().await? else {
-        return until(stop, work(&running(dir)?)).await;
+        return until(stop, work(&Operator::of_running(dir)?)).await;
     };
     note("The shop does not run; starting it for this command.");
     let steps = Steps::begin();
-    let shop = Shop::start(dir, owned, 0, &steps, stop).await;
+    let shop = Shop::start(dir, owned, 0, stores, &steps, stop).await;
     steps.end();
     let shop = shop?;
     let result = until(stop, work(&Operator::of(&shop))).await;
@@ -74,15 +86,4 @@ async fn until<T>(
     stop.run_until_cancelled(work)
         .await
         .unwrap_or(Err(Error::Interrupted))
-}
-
-/// The shop that another process runs.
-fn running(dir: &DataDir) -> Result<Operator, Error> {
-    let (Some(file), Some(keys)) = (RunningFile::read(dir)?, Keys::existing(dir)?) else {
-        return Err(Error::Unsettled(dir.path().to_path_buf()));
-    };
-    Ok(Operator {
-        urls: file.urls,
-        keys,
-    })
 }

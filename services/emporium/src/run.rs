@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use comfy_table::{Table, presets};
 use emporium_seed::Scale;
-use emporium_service_kit::ServiceName;
 use emporium_service_kit::telemetry::{self, LogFormat};
+use emporium_service_kit::{ServiceName, StoreUrls};
 use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
@@ -14,7 +14,7 @@ use crate::operator::Operator;
 use crate::running::already_running;
 use crate::shop::Shop;
 use crate::terminal::{Steps, say};
-use crate::{Error, admin, load};
+use crate::{Error, admin, load, stores};
 
 /// Options of the whole shop.
 #[derive(Debug, Clone, Parser)]
@@ -75,12 +75,17 @@ impl Options {
 }
 
 /// Starts the shop, fills it if it is empty, says where everything is, and stops on a signal.
-pub async fn run(dir: &DataDir, options: &Options, stop: &CancellationToken) -> Result<(), Error> {
+pub async fn run(
+    stores: StoreUrls,
+    dir: &DataDir,
+    options: &Options,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
     telemetry::init(&options.log, options.log_format)?;
     let started = Instant::now();
     let owned = dir.take().await?.ok_or_else(|| already_running(dir))?;
     let steps = Steps::begin();
-    let shop = Shop::start(dir, owned, options.port, &steps, stop).await;
+    let shop = Shop::start(dir, owned, options.port, stores, &steps, stop).await;
     steps.end();
     let mut shop = match shop {
         // Whoever sends the signal wants the shop to be stopped, and it is.
@@ -92,7 +97,8 @@ pub async fn run(dir: &DataDir, options: &Options, stop: &CancellationToken) -> 
     };
     let filled = stop.run_until_cancelled(fill(dir, &shop, options.sample)).await;
     if let Some(Ok(())) = filled {
-        print_table(dir, &shop, started.elapsed());
+        let specialised = stores::specialised(&shop).await;
+        print_table(dir, &shop, &specialised, started.elapsed());
     }
     let kept = match filled {
         Some(Ok(())) => shop.keep_server(&steps, stop).await,
@@ -118,7 +124,7 @@ async fn fill(dir: &DataDir, shop: &Shop, sample: Sample) -> Result<(), Error> {
     load::sample_if_empty(dir, &Operator::of(shop), scale).await
 }
 
-fn print_table(dir: &DataDir, shop: &Shop, took: Duration) {
+fn print_table(dir: &DataDir, shop: &Shop, specialised: &[String], took: Duration) {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header(["", "address", "API document"]);
@@ -138,6 +144,9 @@ fn print_table(dir: &DataDir, shop: &Shop, took: Duration) {
     say(format_args!("Administrator  {}", dir.file(admin::FILE).display()));
     say(format_args!("Data           {}", dir.path().display()));
     say(format_args!("PostgreSQL     process {pid}, port {port}"));
+    for line in specialised {
+        say(line);
+    }
     say(format_args!(
         "Ready after {:.1} s. Ctrl-C stops.",
         took.as_secs_f64()

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use emporium_embedded_postgres::{Server, Settings};
-use emporium_event_bus::bus::Bus;
-use emporium_event_bus::bus::postgres::PostgresBus;
 use emporium_service_kit::client::Client;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::serve::Running;
-use emporium_service_kit::{Db, ServiceName};
+use emporium_service_kit::{Db, ServiceName, StoreUrls};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -21,15 +19,13 @@ use crate::running::{self, RunningFile};
 use crate::terminal::Steps;
 use crate::{Error, admin, load};
 
+mod bus;
 mod services;
 mod stop;
 
 use services::Listeners;
 pub use services::build;
 
-/// How long events stay on the bus after every group has read them. Histories stay with their owners for good.
-const BUS_RETENTION: Duration = Duration::from_hours(7 * 24);
-const TRIM_INTERVAL: Duration = Duration::from_hours(1);
 /// How long a signal during the database server's start waits for it to be ready, to stop it in order.
 const START_GRACE: Duration = Duration::from_secs(2);
 
@@ -40,6 +36,8 @@ const SERVER_LOOK: Duration = Duration::from_millis(250);
 pub struct Shop {
     /// Where each service listens.
     pub urls: BTreeMap<ServiceName, String>,
+    /// Which stores the settings name.
+    pub stores: StoreUrls,
     keys: Keys,
     dir: DataDir,
     services: Vec<(ServiceName, Running)>,
@@ -51,12 +49,14 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// Starts everything. `port` is the gateway's, the services take the ones after it; 0 means any free ports. When `stop`
-    /// is cancelled on the way, what was started is stopped again: [`Error::Interrupted`].
+    /// Starts everything. `port` is the gateway's, the services take the ones after it; 0 means any free ports. What `stores`
+    /// leaves out is kept in the embedded database server. When `stop` is cancelled on the way, what was started is stopped
+    /// again: [`Error::Interrupted`].
     pub async fn start(
         dir: &DataDir,
         owned: Owned,
         port: u16,
+        stores: StoreUrls,
         steps: &Steps,
         stop: &CancellationToken,
     ) -> Result<Self, Error> {
@@ -70,6 +70,7 @@ impl Shop {
         let keys = Keys::open(dir, &provision::roles())?;
         let mut shop = Self {
             urls: services::urls(&listeners),
+            stores,
             keys,
             dir: dir.clone(),
             services: Vec::new(),
@@ -94,9 +95,9 @@ impl Shop {
         steps.tell("preparing the databases");
         let target = Target::new(&self.server, &self.keys);
         provision::provision(&target).await?;
-        let bus = PostgresBus::connect(&target.bus_owner_url()?, Metrics::new(ServiceName::Operator)).await?;
+        let bus = bus::open(&target, &self.stores).await?;
         let running = running_file(&target, &self.urls)?;
-        let environments = services::environments(&target, &self.urls)?;
+        let environments = services::environments(&target, &self.urls, &self.stores)?;
         self.pools.extend(
             environments
                 .iter()
@@ -119,7 +120,7 @@ impl Shop {
             let running = services::serve(environment, service, listener)?;
             self.services.push((ServiceName::Gateway, running));
         }
-        self.trimmer = Some(tokio::spawn(trim_bus(bus, self.shutdown.clone())));
+        self.trimmer = Some(tokio::spawn(bus::keep_short(bus, self.shutdown.clone())));
         self.dir.write(running::FILE, &running)
     }
 
@@ -223,19 +224,4 @@ fn running_file(target: &Target<'_>, urls: &BTreeMap<ServiceName, String>) -> Re
         urls: urls.clone(),
         databases: databases.collect::<Result<_, Error>>()?,
     })
-}
-
-/// Keeps the bus short. Only its owner may delete from it.
-async fn trim_bus(bus: PostgresBus, stop: CancellationToken) {
-    loop {
-        match bus.trim(BUS_RETENTION).await {
-            Ok(0) => {}
-            Ok(events) => tracing::info!(events, "trimmed the event bus"),
-            Err(error) => tracing::warn!(%error, "the event bus was not trimmed"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(TRIM_INTERVAL) => {}
-        }
-    }
 }

@@ -5,12 +5,23 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use emporium_seed::{Progress, ProgressEvent};
 use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 
 const TICK: Duration = Duration::from_millis(120);
+
+/// How a command prints what it has found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs: one JSON document, and nothing else on standard output.
+    Json,
+}
 
 /// A line on standard output.
 pub fn say(text: impl Display) {
@@ -54,6 +65,49 @@ impl Steps {
     }
 
     /// Takes the spinner away.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Progress of something that is usually quick: nothing for the first two seconds, then a line that is drawn again on a
+/// terminal, and one now and then elsewhere.
+pub struct Later {
+    bar: ProgressBar,
+    terminal: bool,
+    due: Instant,
+}
+
+impl Later {
+    const QUIET: Duration = Duration::from_secs(2);
+    const BETWEEN_LINES: Duration = Duration::from_secs(10);
+
+    /// Something begins.
+    pub fn begin() -> Self {
+        Self {
+            bar: ProgressBar::hidden(),
+            terminal: std::io::stderr().is_terminal(),
+            due: Instant::now() + Self::QUIET,
+        }
+    }
+
+    /// How far it is.
+    pub fn tell(&mut self, text: impl Display) {
+        if Instant::now() < self.due {
+            return;
+        }
+        if !self.terminal {
+            self.due = Instant::now() + Self::BETWEEN_LINES;
+            return note(text);
+        }
+        if self.bar.is_hidden() {
+            self.bar = ProgressBar::new_spinner().with_style(style("{spinner} {msg}"));
+            self.bar.enable_steady_tick(TICK);
+        }
+        self.bar.set_message(text.to_string());
+    }
+
+    /// Takes the line away.
     pub fn end(&self) {
         self.bar.finish_and_clear();
     }

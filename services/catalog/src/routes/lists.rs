@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use emporium_service_kit::Problem;
+use emporium_service_kit::auth::Caller;
 use emporium_service_kit::extract::Query;
 use emporium_service_kit::page::{LIMIT_DEFAULT, LIMIT_MAX, Page};
 use emporium_service_kit::problem::ProblemDocument;
 use emporium_service_kit::validate;
+use emporium_service_kit::{Problem, ServiceName};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,7 +15,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use crate::error::Error;
 use crate::model::{Product, Status};
-use crate::search::{FacetValue, Facets, SUGGESTIONS_MAX, SearchQuery, Sort, Suggestion};
+use crate::search::choice::{Adapter, Answered};
+use crate::search::{FacetValue, Facets, SUGGESTIONS_MAX, SearchPage, SearchQuery, Sort, Suggestion};
 
 /// How many attributes a list can be filtered by.
 const ATTRIBUTE_FILTERS_MAX: usize = 10;
@@ -44,6 +46,9 @@ pub struct ListQuery {
     /// `relevance` when there is `q`, else `popular`.
     #[garde(skip)]
     sort: Option<Sort>,
+    /// For the operator only: this search index and no other, to compare them.
+    #[garde(skip)]
+    index: Option<Adapter>,
     /// Where to go on, from the page before; belongs to its sort.
     #[garde(inner(length(max = 1024)))]
     cursor: Option<String>,
@@ -66,7 +71,8 @@ pub struct ProductList {
     total_is_lower_bound: bool,
     /// Pass as `cursor` to get the next page; null at the end.
     next_cursor: Option<String>,
-    /// What is missing from this answer, because something it needs is away.
+    /// What is missing from this answer, because something it needs is away: `search` when the search index is, and the
+    /// database answers for it.
     degraded: Vec<String>,
     /// The words that were searched instead, when some were mistyped.
     corrected_query: Option<String>,
@@ -76,26 +82,66 @@ pub struct ProductList {
 #[utoipa::path(get, path = "/products",
     params(ListQuery, ("attr" = Option<Vec<String>>, Query, description = "`name:value`; repeatable, at most 10")),
     responses((status = 200, body = ProductList), (status = 400, description = "`bad-cursor`, `bad-query`", body = ProblemDocument),
+              (status = 403, description = "`caller-not-allowed`: only the operator chooses the index", body = ProblemDocument),
               (status = 422, description = "`invalid`", body = ProblemDocument)))]
 pub async fn list_products(
     State(app): State<App>,
+    caller: Caller,
     Query(list): Query<ListQuery>,
     axum::extract::Query(all): axum::extract::Query<Vec<(String, String)>>,
 ) -> Result<Json<ProductList>, Problem> {
+    let adapter = list.index;
     let query = search_query(list, &all)?;
-    let page = app.search.search(&query).await.map_err(Error::from)?;
+    let Answered {
+        answer: page,
+        degraded,
+    } = match adapter {
+        None => app.search.search(&query).await.map_err(Error::from)?,
+        Some(adapter) => only(&app, caller, adapter, &query).await?,
+    };
     let mut items = app.store.products(&page.ids).await?;
     // The index was asked a moment before the products, and one may have been archived in between.
     items.retain(|product| product.status == Status::Active);
+    let mut highlights = page.highlights;
+    for item in &mut items {
+        item.highlights = highlights.remove(&item.id);
+    }
     Ok(Json(ProductList {
         items,
         facets: page.summary.facets.clone(),
         total: page.summary.total,
         total_is_lower_bound: page.summary.total_is_lower_bound,
         next_cursor: page.next_cursor,
-        degraded: Vec::new(),
+        degraded: missing(degraded),
         corrected_query: page.corrected_query,
     }))
+}
+
+/// What an answer lacks that the index in the database gave in place of another.
+fn missing(degraded: bool) -> Vec<String> {
+    degraded.then(|| "search".to_owned()).into_iter().collect()
+}
+
+async fn only(
+    app: &App,
+    Caller(caller): Caller,
+    adapter: Adapter,
+    query: &SearchQuery,
+) -> Result<Answered<SearchPage>, Problem> {
+    if caller != ServiceName::Operator {
+        return Err(Problem::forbidden(
+            "caller-not-allowed",
+            format!("{caller} may not choose the index."),
+        ));
+    }
+    let Some(answer) = app.search.search_only(adapter, query).await else {
+        let message = "is no index that the settings name".to_owned();
+        return Err(Problem::invalid([("index".to_owned(), message)]));
+    };
+    Ok(Answered {
+        answer: answer.map_err(Error::from)?,
+        degraded: false,
+    })
 }
 
 fn search_query(list: ListQuery, all: &[(String, String)]) -> Result<SearchQuery, Problem> {
@@ -156,6 +202,8 @@ pub struct SuggestQuery {
 pub struct SuggestionList {
     /// At most ten.
     items: Vec<Suggestion>,
+    /// `search` when the search index is away and the database answers for it.
+    degraded: Vec<String>,
 }
 
 /// What somebody may be about to type.
@@ -165,8 +213,14 @@ pub async fn suggest(
     Query(query): Query<SuggestQuery>,
 ) -> Result<Json<SuggestionList>, Error> {
     let limit = query.limit.unwrap_or(SUGGESTIONS_MAX);
-    let items = app.search.suggest(&query.q, limit).await?;
-    Ok(Json(SuggestionList { items }))
+    let Answered {
+        answer: items,
+        degraded,
+    } = app.search.suggest(&query.q, limit).await?;
+    Ok(Json(SuggestionList {
+        items,
+        degraded: missing(degraded),
+    }))
 }
 
 /// A category with the number of its products.
@@ -190,10 +244,10 @@ impl From<FacetValue> for Category {
     }
 }
 
-/// The categories that have products, by name; always the whole list.
+/// The categories that have products, by name; always the whole list, and always from the products' own database.
 #[utoipa::path(get, path = "/categories", responses((status = 200, body = Page<Category>)))]
 pub async fn list_categories(State(app): State<App>) -> Result<Json<Page<Category>>, Error> {
-    let categories = app.search.categories().await?;
+    let categories = app.search.postgres().categories().await?;
     Ok(Json(Page::whole(
         categories.into_iter().map(Category::from).collect(),
     )))

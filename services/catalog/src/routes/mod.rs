@@ -14,7 +14,9 @@ use emporium_service_kit::{Api, Problem, ServiceName};
 use utoipa::OpenApi;
 use utoipa_axum::routes;
 
-use crate::search::SearchIndex;
+use crate::indexer::Indexer;
+use crate::indexer::report::ReindexState;
+use crate::search::choice::Search;
 use crate::store::Store;
 
 mod bulk;
@@ -26,8 +28,10 @@ mod reservations;
 #[derive(Clone)]
 pub struct App {
     pub store: Store,
-    pub search: Arc<dyn SearchIndex>,
+    pub search: Search,
     pub sales: Arc<ConsumerGroup>,
+    /// There is one where the settings name an index outside the database.
+    pub indexer: Option<Indexer>,
 }
 
 #[derive(OpenApi)]
@@ -46,7 +50,7 @@ const KEEPERS: &[ServiceName] = &[ServiceName::Gateway, ServiceName::Operator];
 /// All routes, each with its callers.
 pub fn api() -> Api<App> {
     Api::new(Document::openapi())
-        .allow(GATEWAY, routes!(lists::list_products))
+        .allow(KEEPERS, routes!(lists::list_products))
         .allow(GATEWAY, routes!(products::post_product))
         .allow(
             GATEWAY,
@@ -68,6 +72,7 @@ pub fn api() -> Api<App> {
         .allow(ORDERS, routes!(reservations::commit_reservation))
         .allow(OPERATOR, routes!(bulk::load_products))
         .allow(OPERATOR, routes!(bulk::load_adjustments))
+        .allow(OPERATOR, routes!(get_reindex, post_reindex))
         .allow(&ServiceName::ALL, routes!(get_events))
         .allow(KEEPERS, routes!(post_rebuild))
         .allow(KEEPERS, routes!(get_dead_letters))
@@ -107,4 +112,29 @@ async fn replay_dead_letter(
 #[utoipa::path(post, path = "/rebuild", responses((status = 202, description = "A running member does it."), (status = 409, description = "`not-rebuildable`")))]
 async fn post_rebuild(State(app): State<App>) -> Result<StatusCode, Problem> {
     consumer::rebuild_projection(&app.sales).await
+}
+
+/// How the search index outside the database stands, and how far its building is.
+#[utoipa::path(get, path = "/search/reindex", responses((status = 200, body = ReindexState),
+    (status = 409, description = "`not-rebuildable`: search is in the service's own database")))]
+async fn get_reindex(State(app): State<App>) -> Result<Json<ReindexState>, Problem> {
+    let state = indexer(&app)?.state().await?;
+    Ok(Json(state))
+}
+
+/// Builds the search index anew from the products, while the old one serves.
+#[utoipa::path(post, path = "/search/reindex", responses((status = 202, description = "A running instance does it.", body = ReindexState),
+    (status = 409, description = "`not-rebuildable`: search is in the service's own database")))]
+async fn post_reindex(State(app): State<App>) -> Result<(StatusCode, Json<ReindexState>), Problem> {
+    let state = indexer(&app)?.want().await?;
+    Ok((StatusCode::ACCEPTED, Json(state)))
+}
+
+fn indexer(app: &App) -> Result<&Indexer, Problem> {
+    app.indexer.as_ref().ok_or_else(|| {
+        Problem::conflict(
+            "not-rebuildable",
+            "Search is in the service's own database, where it changes with the products.",
+        )
+    })
 }

@@ -14,6 +14,8 @@ pub enum Key {
     /// Score in millionths, and the weights of the words that it was reckoned with. Weights follow the vocabulary, so
     /// without them any new product would move every score, and products at the border of two pages would come twice.
     Relevance(i64, Vec<f32>),
+    /// The same of Elasticsearch, whose scores are others (hundred-thousandths): products with equal scores go by id.
+    Score(i64, Vec<f32>),
     /// In stock; units sold.
     Popular(bool, i64),
     /// Creation time, microseconds since the epoch.
@@ -35,6 +37,9 @@ pub struct Place {
     /// Whether the list holds products with any of the words, because none has all of them.
     #[serde(rename = "a", default)]
     pub any_word: bool,
+    /// How many products the pages up to here had, when they are by relevance: where another adapter goes on.
+    #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
+    pub shown: u32,
     /// The product, to tell equal keys apart.
     #[serde(rename = "i")]
     pub id: Uuid,
@@ -45,7 +50,7 @@ impl Place {
     pub fn read(cursor: &str, sort: Sort) -> Result<Self, SearchError> {
         let place: Self = decode_cursor(cursor).map_err(|_| SearchError::BadCursor)?;
         let fits = match (&place.key, sort) {
-            (Key::Relevance(..), Sort::Relevance)
+            (Key::Relevance(..) | Key::Score(..), Sort::Relevance)
             | (Key::Popular(..), Sort::Popular)
             | (Key::PriceAsc(_), Sort::PriceAsc)
             | (Key::PriceDesc(_), Sort::PriceDesc) => true,
@@ -61,23 +66,27 @@ impl Place {
         }
     }
 
-    /// The weights that the list began with, for a query of so many words; `own` when the list begins here.
-    pub fn weights_of<'a>(place: Option<&'a Self>, own: &'a [f32]) -> Result<&'a [f32], SearchError> {
-        let Some(Key::Relevance(_, weights)) = place.map(|place| &place.key) else {
-            return Ok(own);
-        };
-        let fit = weights.len() == own.len() && weights.iter().all(|weight| (0.0..=1.0).contains(weight));
-        if fit {
-            Ok(weights)
-        } else {
-            Err(SearchError::BadCursor)
-        }
+    /// The weights that a list began with, if they can be those of a query of so many words.
+    pub fn checked(weights: &[f32], words: usize) -> Result<&[f32], SearchError> {
+        let fit = weights.len() == words && weights.iter().all(|weight| (0.0..=1.0).contains(weight));
+        fit.then_some(weights).ok_or(SearchError::BadCursor)
+    }
+
+    /// How many products the next page's place comes after.
+    pub fn shown_after(place: Option<&Self>, page: usize) -> u32 {
+        let before = place.map_or(0, |place| place.shown);
+        before.saturating_add(u32::try_from(page).unwrap_or(u32::MAX))
     }
 
     /// As a cursor.
     pub fn write(&self) -> String {
         encode_cursor(self)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A time that a product can have been created at.
@@ -102,6 +111,7 @@ mod tests {
         let place = Place {
             key: Key::PriceAsc(5),
             any_word: false,
+            shown: 0,
             id: Uuid::nil(),
         };
         let cursor = place.write();
@@ -126,6 +136,7 @@ mod tests {
             let cursor = Place {
                 key,
                 any_word: false,
+                shown: 0,
                 id: Uuid::nil(),
             }
             .write();

@@ -4,20 +4,20 @@
 //!
 //! # Adding an adapter
 //!
-//! 1. Implement [`SearchIndex`] in a file (or folder) named after the store.
-//! 2. Give it a URL scheme in [`open`].
+//! 1. Implement [`SearchIndex`] in a file (or folder) named after the store; say in [`SearchIndex::lacks`] what it cannot do.
+//! 2. Give it a URL scheme in [`choice::open`].
 //! 3. Add one line to `tests/search_contract.rs`: `search_contract!(name, make)`. The suite says what every adapter promises.
 //!
 //! An adapter that shares the truth's database may be written in the truth's own transaction, as the PostgreSQL one is
 //! ([`postgres::PostgresSearch::write`]); any other is fed with [`SearchIndex::apply`], at least once and possibly late, and
-//! keeps the newest version of each product.
+//! keeps the newest version of each product. The indexer ([`crate::indexer`]) follows the catalog's event history for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use emporium_service_kit::{Db, StartError, StoreError};
+use emporium_service_kit::{Db, Lack, StoreError};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -25,12 +25,16 @@ use uuid::Uuid;
 
 use crate::model::AttributeValue;
 
+pub mod choice;
 pub mod contract;
 pub mod cursor;
+pub mod elasticsearch;
+mod facts;
+pub mod health;
 pub mod postgres;
 pub mod text;
 
-/// Totals are exact up to this many products; facets beyond it count a part only.
+/// Totals are exact up to this many products; an adapter that lacks [`Capability::ExactCounts`] counts no further.
 pub const TOTAL_EXACT_MAX: i64 = 10_000;
 /// The most suggestions an answer has.
 pub const SUGGESTIONS_MAX: u32 = 10;
@@ -97,6 +101,16 @@ pub struct SearchQuery {
     pub limit: u32,
 }
 
+impl SearchQuery {
+    /// The order, in which `relevance` without words is `popular`.
+    pub fn order(&self) -> Sort {
+        match (self.sort, &self.text) {
+            (Sort::Relevance, None) => Sort::Popular,
+            (sort, _) => sort,
+        }
+    }
+}
+
 /// A page of products, by id.
 #[derive(Debug, Clone)]
 pub struct SearchPage {
@@ -108,6 +122,32 @@ pub struct SearchPage {
     pub summary: Arc<Summary>,
     /// The words that were searched instead, when some were mistyped.
     pub corrected_query: Option<String>,
+    /// Where the words stand, by product; empty without words, and where the adapter lacks [`Capability::Highlights`].
+    pub highlights: HashMap<Uuid, Highlights>,
+}
+
+impl SearchPage {
+    /// What a text without words finds.
+    pub fn nothing() -> Self {
+        Self {
+            ids: Vec::new(),
+            next_cursor: None,
+            summary: Arc::default(),
+            corrected_query: None,
+            highlights: HashMap::new(),
+        }
+    }
+}
+
+/// Parts of a product's texts as HTML: escaped, with `<em>` around the words that were searched for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Highlights {
+    /// The whole name, when a word stands in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A part of the description, when a word stands in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// What a list contains in all.
@@ -197,26 +237,17 @@ pub struct Document {
     pub created_at: OffsetDateTime,
 }
 
-/// A change for the index.
+/// A change for the index, with the product's version.
 #[derive(Debug, Clone, PartialEq)]
 pub enum IndexChange {
     /// The product is new or looks different now.
     Put(Box<Document>),
-    /// Only trade touched it.
-    Trade {
-        /// The product.
-        id: Uuid,
-        /// Its version.
-        version: i64,
-        /// Whether any is available.
-        in_stock: bool,
-        /// Units sold.
-        popularity: i64,
-    },
     /// The product is not listed any more.
     Remove {
         /// The product.
         id: Uuid,
+        /// Its version.
+        version: i64,
     },
 }
 
@@ -225,7 +256,47 @@ impl IndexChange {
     pub fn id(&self) -> Uuid {
         match self {
             Self::Put(document) => document.id,
-            Self::Trade { id, .. } | Self::Remove { id } => *id,
+            Self::Remove { id, .. } => *id,
+        }
+    }
+
+    /// Its version after the change.
+    pub fn version(&self) -> i64 {
+        match self {
+            Self::Put(document) => document.version,
+            Self::Remove { version, .. } => *version,
+        }
+    }
+}
+
+/// What an adapter may lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capability {
+    /// A change is found as soon as it is made.
+    Immediate,
+    /// Totals and facets count all that matches, however many, and ranking looks at all of them.
+    ExactCounts,
+    /// Answers show where the words stand.
+    Highlights,
+}
+
+impl Capability {
+    /// For reports: what follows for a user of an adapter that lacks it.
+    pub fn lack(self) -> Lack {
+        let (capability, consequence) = match self {
+            Self::Immediate => (
+                "immediate",
+                "lists follow a change within about a second; prices and stock shown come from the truth",
+            ),
+            Self::ExactCounts => (
+                "exact counts",
+                "beyond 10,000 matches totals are lower bounds, and the 1,000 most popular are ranked",
+            ),
+            Self::Highlights => ("highlights", "answers do not show where the words stand"),
+        };
+        Lack {
+            capability: capability.to_owned(),
+            consequence: consequence.to_owned(),
         }
     }
 }
@@ -235,31 +306,21 @@ impl IndexChange {
 pub trait SearchIndex: Send + Sync {
     /// A page of what matches, with the summary of the whole list. Forgives one wrong, missing, surplus or swapped letter
     /// in each word of three letters or more that no product has.
+    ///
+    /// A cursor of another adapter is understood: sorts by a column go on exactly, by relevance after as many products as
+    /// were shown, since each adapter has its own idea of what is relevant.
     async fn search(&self, query: &SearchQuery) -> Result<SearchPage, SearchError>;
 
     /// Products, categories and brands whose names begin like that; at most `limit` and never more than
     /// [`SUGGESTIONS_MAX`].
     async fn suggest(&self, text: &str, limit: u32) -> Result<Vec<Suggestion>, SearchError>;
 
-    /// Every category that has products (at most 1,000), with their number, by name.
-    async fn categories(&self) -> Result<Vec<FacetValue>, SearchError>;
-
-    /// Applies changes, each product at most once. An older version never replaces a newer one.
+    /// Applies changes, each product at most once. An older version never replaces a newer one, a removal included, and
+    /// the same version again changes nothing.
     async fn apply(&self, changes: &[IndexChange]) -> Result<(), SearchError>;
-}
 
-/// Opens the index that the URL names; its scheme picks the adapter. `postgres:` is the service's own database.
-pub fn open(url: &str, postgres: &postgres::PostgresSearch) -> Result<Arc<dyn SearchIndex>, StartError> {
-    match url.split_once(':').map(|(scheme, _)| scheme) {
-        Some("postgres" | "postgresql") => Ok(Arc::new(postgres.clone())),
-        scheme => Err(StartError::BadSetting {
-            setting: "EMPORIUM_CATALOG_SEARCH".to_owned(),
-            problem: format!(
-                "there is no search index for {:?}; use postgres:",
-                scheme.unwrap_or(url)
-            ),
-        }),
-    }
+    /// What it cannot do, for reports and for the contract suite.
+    fn lacks(&self) -> &'static [Capability];
 }
 
 /// The number of the range that a price falls in.

@@ -5,6 +5,8 @@ use unicode_normalization::char::is_combining_mark;
 
 /// Longer words are noise (encoded data, mostly) and left out.
 const WORD_CHARS_MAX: usize = 64;
+/// Words of a query beyond these are ignored; every word costs a look-up and a pass of ranking.
+const QUERY_WORDS_MAX: usize = 16;
 /// Words that others are corrected to have so many letters at least; shorter ones are one slip away from everything.
 const MEANING_CHARS_MIN: usize = 3;
 /// Words that can be corrected are at most one letter short of that.
@@ -44,6 +46,23 @@ fn is_decimal_point(text: &[char], at: usize) -> bool {
         && digits_after > 0
         && bare(at.checked_sub(digits_before + 1).and_then(|i| text.get(i)))
         && bare(text.get(at + 1 + digits_after))
+}
+
+/// The words of a query: the first ones of its text, each once.
+pub fn query_words(text: &str) -> Vec<String> {
+    let mut distinct: Vec<String> = Vec::new();
+    for word in words(text) {
+        if distinct.len() < QUERY_WORDS_MAX && !distinct.contains(&word) {
+            distinct.push(word);
+        }
+    }
+    distinct
+}
+
+/// A word, and without its plural's `s`: a vocabulary may hold the singular only.
+pub fn readings(word: &str) -> impl Iterator<Item = &str> {
+    let singular = word.strip_suffix('s').filter(|rest| rest.chars().count() > 3);
+    [Some(word), singular].into_iter().flatten()
 }
 
 /// The words of a text with one space between.
@@ -103,6 +122,25 @@ pub fn within_one_edit(one: &str, other: &str) -> bool {
         ([_, rest @ ..], [_, other_rest @ ..]) => {
             rest == other_rest || rest == other || one == other_rest || swapped
         }
+    }
+}
+
+/// How much a word says that so many of all products have: inverse document frequency as in BM25, always above 0.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a weight"
+)]
+pub fn rarity(frequency: i64, products: i64) -> f32 {
+    let (n, all) = (frequency.clamp(0, products.max(0)) as f64, products.max(0) as f64);
+    ((1.0 + (all - n + 0.5) / (n + 0.5)).ln() as f32).max(1e-6)
+}
+
+/// Makes weights add up to 1.
+pub fn normalise(weights: &mut [f32]) {
+    let sum: f32 = weights.iter().sum();
+    for weight in weights {
+        *weight /= sum;
     }
 }
 

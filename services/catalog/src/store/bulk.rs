@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use emporium_event_bus::event::NewEvent;
 use emporium_service_kit::bulk::{BulkLoad, CopyRows, Rejection, Stored, micros};
+use emporium_service_kit::db::BULK_STATEMENT_TIMEOUT;
 use emporium_service_kit::{Money, Problem, Tx, validate};
 use garde::Validate;
 use serde::Deserialize;
@@ -161,9 +162,7 @@ fn trim(text: &mut String) {
 
 /// Bulk loads may take long, and go one chunk after the other: two of them would wait for each other's keys in a circle.
 pub async fn begin_bulk(tx: &mut Tx) -> Result<(), sqlx::Error> {
-    sqlx::query("SET LOCAL statement_timeout = 0")
-        .execute(&mut *tx)
-        .await?;
+    tx.allow(BULK_STATEMENT_TIMEOUT).await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('catalog bulk load', 0))")
         .execute(tx)
         .await?;

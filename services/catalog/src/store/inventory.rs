@@ -11,7 +11,7 @@ use super::Store;
 use crate::error::Error;
 use crate::events::StockChanged;
 use crate::model::{ON_HAND_MAX, Product, StockChange};
-use crate::search::IndexChange;
+use crate::search::postgres::Trade;
 
 /// A product's stock, locked.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -47,8 +47,8 @@ impl Stock {
     }
 
     /// As the search index is told.
-    pub fn trade(&self) -> IndexChange {
-        IndexChange::Trade {
+    pub fn trade(&self) -> Trade {
+        Trade {
             id: self.product_id,
             version: self.version,
             in_stock: self.available() > 0,
@@ -115,7 +115,7 @@ impl Store {
         }
         self.write_stock(tx, after.values()).await?;
         self.outbox.write(tx, &events).await?;
-        let turned: Vec<IndexChange> = after
+        let turned: Vec<Trade> = after
             .values()
             .filter(|stock| !stock.archived)
             .filter(|stock| {
@@ -125,7 +125,7 @@ impl Store {
             })
             .map(Stock::trade)
             .collect();
-        self.search.write(tx, &turned).await?;
+        self.search.write_trades(tx, &turned).await?;
         Ok(!turned.is_empty())
     }
 

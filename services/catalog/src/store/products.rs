@@ -85,6 +85,7 @@ impl Row {
             version: self.version,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            highlights: None,
         }
     }
 
@@ -110,6 +111,17 @@ impl Row {
             created_at: self.created_at,
             updated_at: self.updated_at,
         }
+    }
+
+    /// What makes a search index agree with it.
+    fn index_change(&self) -> Result<IndexChange, serde_json::Error> {
+        if self.archived {
+            return Ok(IndexChange::Remove {
+                id: self.id,
+                version: self.version,
+            });
+        }
+        Ok(IndexChange::Put(Box::new(self.document()?)))
     }
 
     /// As the search index sees it.
@@ -154,6 +166,32 @@ impl Store {
         let mut by_id: HashMap<Uuid, Row> = rows.into_iter().map(|row| (row.id, row)).collect();
         let found = ids.iter().filter_map(|id| by_id.remove(id));
         Ok(found.map(Row::into_product).collect())
+    }
+
+    /// What makes a search index agree with these products as they are now; unknown ones are left out.
+    pub async fn index_changes(&self, ids: &[Uuid]) -> Result<Vec<IndexChange>, Error> {
+        let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(format!("{SELECT} WHERE p.id = ANY ($1)")))
+            .bind(ids)
+            .fetch_all(&self.db)
+            .await?;
+        rows.iter().map(|row| Ok(row.index_change()?)).collect()
+    }
+
+    /// The listed products whose ids come after this one, in the order of ids, at most `limit`.
+    pub async fn listed_after(&self, after: Uuid, limit: i64) -> Result<Vec<IndexChange>, Error> {
+        let sql = format!("{SELECT} WHERE p.id > $1 AND NOT s.archived ORDER BY p.id LIMIT $2");
+        let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.db)
+            .await?;
+        rows.iter().map(|row| Ok(row.index_change()?)).collect()
+    }
+
+    /// How many products are listed.
+    pub async fn listed(&self) -> Result<i64, Error> {
+        let count = sqlx::query_scalar("SELECT count(*) FROM catalog_stock WHERE NOT archived");
+        Ok(count.fetch_one(&self.db).await?)
     }
 
     /// Adds a product, and its category if that is new.
@@ -231,11 +269,7 @@ impl Store {
     /// Writes the event and the search index, commits, and gives the product.
     async fn finish(&self, mut tx: Tx, row: Row, event: NewEvent) -> Result<Product, Error> {
         self.outbox.write(&mut tx, &[event]).await?;
-        let change = if row.archived {
-            IndexChange::Remove { id: row.id }
-        } else {
-            IndexChange::Put(Box::new(row.document()?))
-        };
+        let change = row.index_change()?;
         self.search.write(&mut tx, &[change]).await?;
         tx.commit().await?;
         self.outbox.wake();

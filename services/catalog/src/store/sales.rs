@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use emporium_event_bus::event::CloudEvent;
+use emporium_event_bus::event::{CloudEvent, NewEvent};
 use emporium_event_bus::{ApplyError, Consumer, inbox};
 use emporium_service_kit::{ServiceName, Tx};
 use serde::Deserialize;
@@ -11,13 +11,16 @@ use uuid::Uuid;
 
 use super::Store;
 use super::inventory::{self, Stock};
-use crate::search::IndexChange;
+use crate::events::PopularityChanged;
+use crate::search::postgres::Trade;
 
 /// The consumer group.
 pub const GROUP: &str = "catalog";
 const CONFIRMED: &str = "order.confirmed.v1";
 /// Products whose popularity is taken back in one go.
 const RESET_BATCH: i64 = 5_000;
+/// So many events at once are written as bulk loads write theirs, which is cheaper.
+const MANY_EVENTS: usize = 200;
 /// A quantity beyond this in one order is not believed.
 const QUANTITY_MAX: i64 = 1_000_000;
 
@@ -33,8 +36,8 @@ struct Line {
     quantity: i64,
 }
 
-/// Counts units sold. A whole batch of orders takes five statements: events are claimed in the inbox together, and products
-/// that many orders have are written once.
+/// Counts units sold. A whole batch of orders takes some six statements: events are claimed in the inbox together, and
+/// products that many orders have are written once, with one event each.
 pub struct SalesCounter(pub Store);
 
 #[async_trait::async_trait]
@@ -61,15 +64,15 @@ impl Consumer for SalesCounter {
             // Products that are not known here are passed over: they cannot be listed either.
             let locked = inventory::lock(&mut tx, &ids).await?;
             let after: Vec<Stock> = locked.iter().map(|stock| more_popular(stock, &sold)).collect();
-            store.write_popularity(&mut tx, &after).await?;
-            let changes: Vec<IndexChange> = after
-                .iter()
-                .filter(|stock| !stock.archived)
-                .map(Stock::trade)
-                .collect();
-            store.search.write(&mut tx, &changes).await?;
+            let events = store.write_popularity(&mut tx, &after).await?;
+            if events.len() >= MANY_EVENTS {
+                store.outbox.write_bulk(&mut tx, &events).await?;
+            } else {
+                store.outbox.write(&mut tx, &events).await?;
+            }
         }
         tx.commit().await?;
+        store.outbox.wake();
         Ok(())
     }
 
@@ -90,15 +93,11 @@ impl Consumer for SalesCounter {
             from = *last;
             let locked = inventory::lock(&mut tx, &known).await?;
             let after: Vec<Stock> = locked.iter().map(unpopular).collect();
-            store.write_popularity(&mut tx, &after).await?;
-            let changes: Vec<IndexChange> = after
-                .iter()
-                .filter(|stock| !stock.archived)
-                .map(Stock::trade)
-                .collect();
-            store.search.write(&mut tx, &changes).await?;
+            let events = store.write_popularity(&mut tx, &after).await?;
+            store.outbox.write(&mut tx, &events).await?;
         }
         tx.commit().await?;
+        store.outbox.wake();
         Ok(())
     }
 
@@ -120,7 +119,8 @@ impl Store {
         .await
     }
 
-    async fn write_popularity(&self, tx: &mut Tx, stocks: &[Stock]) -> Result<(), sqlx::Error> {
+    /// Writes what was sold of locked products, and the search index; gives the events for the outbox.
+    async fn write_popularity(&self, tx: &mut Tx, stocks: &[Stock]) -> Result<Vec<NewEvent>, ApplyError> {
         sqlx::query(
             "UPDATE catalog_stock AS s SET popularity = n.popularity, version = n.version, updated_at = $4
              FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS n (id, popularity, version)
@@ -130,9 +130,20 @@ impl Store {
         .bind(stocks.iter().map(|stock| stock.popularity).collect::<Vec<_>>())
         .bind(stocks.iter().map(|stock| stock.version).collect::<Vec<_>>())
         .bind(self.clock.now())
-        .execute(tx)
+        .execute(&mut *tx)
         .await?;
-        Ok(())
+        let listed = stocks.iter().filter(|stock| !stock.archived);
+        let trades: Vec<Trade> = listed.map(Stock::trade).collect();
+        self.search.write_trades(tx, &trades).await?;
+        let event = |stock: &Stock| {
+            let data = PopularityChanged {
+                product_id: stock.product_id,
+                popularity: stock.popularity,
+                version: stock.version,
+            };
+            NewEvent::now(&self.clock, stock.product_id, stock.version, &data)
+        };
+        Ok(stocks.iter().map(event).collect::<Result<_, _>>()?)
     }
 }
 

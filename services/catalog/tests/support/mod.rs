@@ -1,6 +1,8 @@
 //! What the API tests share.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod corner;
+
 use emporium_service_kit::{Clock, ServiceName};
 use emporium_test_kit::{Caller, Keys, TestService};
 use serde_json::{Value, json};

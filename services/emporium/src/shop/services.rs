@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::serve::{self, Running};
+use emporium_service_kit::stores::EVENTS;
 use emporium_service_kit::{Clock, Db, Environment, Service, ServiceName, StartError, StoreUrls};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
-use crate::provision::{OWNERS, Target, database_of};
+use crate::provision::{OWNERS, Target, database_of, uses_bus};
 
 /// Connections of each service to its database.
 const POOL_SIZE: u32 = 8;
@@ -96,9 +97,10 @@ pub(super) fn serve(
 pub(super) fn environments(
     target: &Target<'_>,
     urls: &BTreeMap<ServiceName, String>,
+    stores: &StoreUrls,
 ) -> Result<Vec<Environment>, Error> {
     ServiceName::listening()
-        .map(|service| environment(service, target, urls))
+        .map(|service| environment(service, target, urls, stores))
         .collect()
 }
 
@@ -106,6 +108,7 @@ fn environment(
     service: ServiceName,
     target: &Target<'_>,
     urls: &BTreeMap<ServiceName, String>,
+    stores: &StoreUrls,
 ) -> Result<Environment, Error> {
     let metrics = Metrics::new(service);
     let database = database_of(service);
@@ -116,8 +119,8 @@ fn environment(
     Ok(Environment {
         service,
         db: options.map(|options| Db::connect(options, POOL_SIZE, metrics.clone())),
-        events_url: target.bus_url(service)?,
-        stores: StoreUrls::default(),
+        events_url: events_url(service, target, stores)?,
+        stores: stores.clone(),
         peers: urls
             .iter()
             .map(|(name, url)| (*name, url.clone()))
@@ -128,4 +131,16 @@ fn environment(
         metrics,
         shutdown: CancellationToken::new(),
     })
+}
+
+/// The event bus that the settings name, else the embedded one in the service's own role.
+fn events_url(
+    service: ServiceName,
+    target: &Target<'_>,
+    stores: &StoreUrls,
+) -> Result<Option<String>, Error> {
+    match stores.get(EVENTS) {
+        Some(url) => Ok(uses_bus(service).then(|| url.to_owned())),
+        None => target.bus_url(service),
+    }
 }

@@ -5,16 +5,21 @@
 //! remembered ([`summary`]), and one statement gives the page ([`page`]). Every statement is bounded by an index and a
 //! `LIMIT`, whatever is asked.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use emporium_service_kit::Db;
+use emporium_service_kit::db::BULK_STATEMENT_TIMEOUT;
+use emporium_service_kit::report::Inspect;
+use emporium_service_kit::stores::CATALOG_SEARCH;
+use emporium_service_kit::{Db, StoreReport};
 use sqlx::{Postgres, QueryBuilder};
 
-use super::cursor::Place;
+use super::cursor::{Key, Place};
 use super::{
-    FacetValue, IndexChange, SearchError, SearchIndex, SearchPage, SearchQuery, Sort, Suggestion, Summary,
+    Capability, FacetValue, IndexChange, SearchError, SearchIndex, SearchPage, SearchQuery, Sort, Suggestion,
+    Summary, facts,
 };
 
 mod page;
@@ -26,6 +31,10 @@ mod write;
 
 use summary::SummaryCache;
 use words::Words;
+pub use write::Trade;
+
+/// What it cannot do.
+const LACKS: [Capability; 2] = [Capability::ExactCounts, Capability::Highlights];
 
 /// The search index in the service's own database.
 #[derive(Clone)]
@@ -53,9 +62,7 @@ impl PostgresSearch {
     /// would do only minutes later.
     pub async fn settle(&self) -> Result<(), sqlx::Error> {
         let mut tx = self.db.begin().await?;
-        sqlx::query("SET LOCAL statement_timeout = 0")
-            .execute(&mut tx)
-            .await?;
+        tx.allow(BULK_STATEMENT_TIMEOUT).await?;
         sqlx::query(
             "SELECT gin_clean_pending_list('catalog_search_text_words'::regclass),
                     gin_clean_pending_list('catalog_search_text_facts'::regclass)",
@@ -110,11 +117,15 @@ impl PostgresSearch {
             summary = self.summary(query, expression(any_word)).await?;
         }
         let own = words.map_or(&[][..], |words| &words.weights);
+        let weights = match place.as_ref().map(|place| &place.key) {
+            Some(Key::Relevance(_, weights)) => Place::checked(weights, own.len())?,
+            _ => own,
+        };
         let request = page::Request {
             query,
             sort,
             words,
-            weights: Place::weights_of(place.as_ref(), own)?,
+            weights,
             any_word,
             place: place.as_ref(),
             broad: summary.total_is_lower_bound,
@@ -125,28 +136,26 @@ impl PostgresSearch {
             next_cursor: next.map(|place| place.write()),
             summary,
             corrected_query: words.and_then(|words| words.corrected.clone()),
+            highlights: HashMap::new(),
         })
+    }
+
+    /// Every category that has products (at most 1,000), with their number, by name.
+    pub async fn categories(&self) -> Result<Vec<FacetValue>, SearchError> {
+        Ok(summary::categories(&self.db).await?)
     }
 }
 
 #[async_trait]
 impl SearchIndex for PostgresSearch {
     async fn search(&self, query: &SearchQuery) -> Result<SearchPage, SearchError> {
-        let sort = match (query.sort, &query.text) {
-            (Sort::Relevance, None) => Sort::Popular,
-            (sort, _) => sort,
-        };
+        let sort = query.order();
         let Some(text) = &query.text else {
             return self.find(query, sort, None).await;
         };
         match words::look_up(&self.db, text).await? {
             Some(words) => self.find(query, sort, Some(&words)).await,
-            None => Ok(SearchPage {
-                ids: Vec::new(),
-                next_cursor: None,
-                summary: Arc::default(),
-                corrected_query: None,
-            }),
+            None => Ok(SearchPage::nothing()),
         }
     }
 
@@ -154,16 +163,16 @@ impl SearchIndex for PostgresSearch {
         Ok(suggest::suggest(&self.db, text, limit.min(super::SUGGESTIONS_MAX)).await?)
     }
 
-    async fn categories(&self) -> Result<Vec<FacetValue>, SearchError> {
-        Ok(summary::categories(&self.db).await?)
-    }
-
     async fn apply(&self, changes: &[IndexChange]) -> Result<(), SearchError> {
         let mut tx = self.db.begin().await?;
-        self.write(&mut tx, changes).await?;
+        self.write_late(&mut tx, changes).await?;
         tx.commit().await?;
         self.forget_summaries();
         Ok(())
+    }
+
+    fn lacks(&self) -> &'static [Capability] {
+        &LACKS
     }
 }
 
@@ -181,7 +190,7 @@ fn push_list(sql: &mut QueryBuilder<Postgres>, query: &SearchQuery, expression: 
     }
     for (name, value) in &query.attributes {
         sql.push(" AND t.facts && ")
-            .push_bind(texts::facts_asked_for(name, value));
+            .push_bind(facts::facts_asked_for(name, value));
     }
     if let Some(category) = &query.category {
         sql.push(" AND e.category = ").push_bind(category.clone());
@@ -197,5 +206,22 @@ fn push_list(sql: &mut QueryBuilder<Postgres>, query: &SearchQuery, expression: 
     }
     if let Some(in_stock) = query.in_stock {
         sql.push(" AND e.in_stock = ").push_bind(in_stock);
+    }
+}
+
+/// The index in the service's own database, for reports.
+#[derive(Debug)]
+pub struct InOwnDatabase(pub Db);
+
+#[async_trait]
+impl Inspect for InOwnDatabase {
+    fn outline(&self) -> StoreReport {
+        let mut report = StoreReport::of("search", Some(CATALOG_SEARCH), "postgresql");
+        report.lacks = LACKS.iter().map(|lack| lack.lack()).collect();
+        report
+    }
+
+    async fn inspect(&self) -> StoreReport {
+        self.outline().with(self.0.facts().await)
     }
 }

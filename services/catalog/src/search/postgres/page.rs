@@ -32,6 +32,14 @@ pub struct Request<'a> {
     pub broad: bool,
 }
 
+impl Request<'_> {
+    /// How many products were shown before, when the pages so far were another adapter's, whose scores mean nothing here.
+    fn shown_elsewhere(&self) -> Option<i64> {
+        let place = self.place?;
+        matches!(place.key, Key::Score(..)).then(|| i64::from(place.shown).min(TOTAL_EXACT_MAX))
+    }
+}
+
 /// A product of a page with what it was sorted by.
 #[derive(FromRow)]
 struct Row {
@@ -63,9 +71,14 @@ pub async fn read(db: &Db, request: &Request<'_>) -> Result<(Vec<Uuid>, Option<P
         (rows.iter().map(|row| row.product_id).collect(), last)
     };
     ids.truncate(page_size(request));
+    let shown = match request.sort {
+        Sort::Relevance => Place::shown_after(request.place, ids.len()),
+        _ => 0,
+    };
     let next = last.map(|(key, id)| Place {
         key,
         any_word: request.any_word,
+        shown,
         id,
     });
     Ok((ids, next))
@@ -81,6 +94,9 @@ where
     R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
 {
     sql.push(" LIMIT ").push_bind(i64::from(request.query.limit) + 1);
+    if let Some(shown) = request.shown_elsewhere() {
+        sql.push(" OFFSET ").push_bind(shown);
+    }
     // A statement with words or attributes is planned for them each time: one plan for all suits few of them.
     let persistent = request.words.is_none() && request.query.attributes.is_empty();
     sql.build_query_as().persistent(persistent).fetch_all(db).await
@@ -129,6 +145,7 @@ fn by_column(request: &Request<'_>) -> QueryBuilder<Postgres> {
 
 fn push_after(sql: &mut QueryBuilder<Postgres>, place: &Place) {
     match &place.key {
+        Key::Score(..) => return,
         Key::Relevance(score, _) => sql.push(" AND (score, product_id) < (").push_bind(*score),
         Key::Popular(in_stock, popularity) => sql
             .push(" AND (e.in_stock, e.popularity, e.product_id) < (")

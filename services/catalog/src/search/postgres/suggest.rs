@@ -82,7 +82,7 @@ async fn labels(db: &Db, beginning: &str) -> Result<Vec<Label>, sqlx::Error> {
 
 /// An expression for names with all the words, the last one being the beginning of a word; mistyped words as corrected.
 async fn inside_names(db: &Db, text: &str) -> Result<Option<String>, sqlx::Error> {
-    let known = words::known(db, words::distinct_words(text)).await?;
+    let known = words::known(db, text::query_words(text)).await?;
     let near = words::near(db, &known).await?;
     let mut parts = Vec::new();
     for (n, word) in known.iter().enumerate() {

@@ -3,21 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::model::AttributeValue;
-use crate::search::{Document, text};
+use crate::search::{Document, facts, text};
 
 /// Words of a product's attributes that are indexed.
 const ATTRIBUTE_WORDS_MAX: usize = 4_000;
 /// Bytes that those words have at most: a `tsvector` holds 1 MiB, and name, labels and description need some of it.
 const ATTRIBUTE_BYTES_MAX: usize = 512 << 10;
-/// Characters of a name that lists are sorted by.
-const SORT_NAME_CHARS_MAX: usize = 100;
-/// Values beyond this length cannot be filtered by: nobody does, and an index key must be short.
-const FACT_CHARS_MAX: usize = 200;
-/// Between name and value of a fact; neither contains it.
-const FACT_SEPARATOR: char = '\u{1E}';
-/// Between facts; none contains it.
-const FACTS_SEPARATOR: char = '\u{1F}';
-
 /// A product's texts, cut into words and put together again, so that PostgreSQL's parser finds nothing to interpret.
 pub struct Texts {
     pub name: String,
@@ -78,39 +69,5 @@ fn attribute_words((name, value): (&String, &AttributeValue)) -> Vec<String> {
 
 /// All of a product's attributes as facts, joined by a separator that none contains.
 pub fn facts(document: &Document) -> String {
-    let facts = document
-        .attributes
-        .iter()
-        .filter_map(|(name, value)| fact(name, &value.shown()));
-    facts.collect::<Vec<_>>().join(&FACTS_SEPARATOR.to_string())
-}
-
-/// What lists are sorted by when they are sorted by name.
-pub fn sort_name(document: &Document) -> String {
-    text::folded(&document.name)
-        .chars()
-        .take(SORT_NAME_CHARS_MAX)
-        .collect()
-}
-
-fn fact(name: &str, value: &str) -> Option<String> {
-    let clean = |text: &str| !text.contains([FACT_SEPARATOR, FACTS_SEPARATOR, '\0']);
-    (clean(name) && clean(value) && value.chars().count() <= FACT_CHARS_MAX)
-        .then(|| format!("{name}{FACT_SEPARATOR}{value}"))
-}
-
-/// The facts that match a filter: the value as it was written and, when it is a number, as numbers are shown.
-pub fn facts_asked_for(name: &str, value: &str) -> Vec<String> {
-    let number = value
-        .parse::<serde_json::Number>()
-        .ok()
-        .map(|number| AttributeValue::Number(number).shown());
-    let values = [Some(value.to_owned()), number];
-    let mut facts: Vec<String> = values
-        .iter()
-        .flatten()
-        .filter_map(|value| fact(name, value))
-        .collect();
-    facts.dedup();
-    facts
+    facts::facts(document).join(&facts::FACTS_SEPARATOR.to_string())
 }

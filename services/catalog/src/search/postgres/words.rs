@@ -5,8 +5,6 @@ use sqlx::FromRow;
 
 use crate::search::text;
 
-/// Words of a query beyond these are ignored; every word costs a look-up and a pass of ranking.
-const WORDS_MAX: usize = 16;
 /// How many meanings of a mistyped word are searched.
 const MEANINGS_MAX: usize = 3;
 /// How many words near a mistyped one are looked at, the frequent ones first.
@@ -78,20 +76,9 @@ pub(super) struct Near {
 
 /// Looks up the words of a text; nothing when it has none that could be searched.
 pub async fn look_up(db: &Db, text: &str) -> Result<Option<Words>, sqlx::Error> {
-    let known = known(db, distinct_words(text)).await?;
+    let known = known(db, text::query_words(text)).await?;
     let near = near(db, &known).await?;
     Ok(understand(&known, &near))
-}
-
-/// The first words of a text, each once.
-pub(super) fn distinct_words(text: &str) -> Vec<String> {
-    let mut distinct: Vec<String> = Vec::new();
-    for word in text::words(text) {
-        if distinct.len() < WORDS_MAX && !distinct.contains(&word) {
-            distinct.push(word);
-        }
-    }
-    distinct
 }
 
 /// Asks the vocabulary about words; the last one also as the beginning of a word.
@@ -121,7 +108,7 @@ pub(super) async fn known(db: &Db, words: Vec<String>) -> Result<Vec<Known>, sql
 pub(super) async fn near(db: &Db, known: &[Known]) -> Result<Vec<Near>, sqlx::Error> {
     let mistyped = known.iter().filter(|word| word.is_mistyped());
     let forms: Vec<String> = mistyped
-        .flat_map(|known| readings(&known.word))
+        .flat_map(|known| text::readings(&known.word))
         .flat_map(text::deletions)
         .collect();
     if forms.is_empty() {
@@ -139,17 +126,11 @@ pub(super) async fn near(db: &Db, known: &[Known]) -> Result<Vec<Near>, sqlx::Er
     .await
 }
 
-/// A word, and without its plural's `s`: the vocabulary may hold the singular only.
-fn readings(word: &str) -> impl Iterator<Item = &str> {
-    let singular = word.strip_suffix('s').filter(|rest| rest.chars().count() > 3);
-    [Some(word), singular].into_iter().flatten()
-}
-
 /// What a mistyped word may mean: at most three stems, the frequent first.
 pub(super) fn meanings<'a>(word: &str, near: &'a [Near]) -> Vec<&'a Near> {
     let mut meanings: Vec<&Near> = Vec::new();
     for candidate in near {
-        let fits = readings(word).any(|reading| text::within_one_edit(reading, &candidate.term));
+        let fits = text::readings(word).any(|reading| text::within_one_edit(reading, &candidate.term));
         if fits && !meanings.iter().any(|meaning| meaning.stem == candidate.stem) {
             meanings.push(candidate);
         }
@@ -176,13 +157,10 @@ fn understand(known: &[Known], near: &[Near]) -> Option<Words> {
             continue;
         }
         let frequency = meanings.iter().map(|meaning| meaning.frequency).sum::<i64>();
-        weights.push(rarity(word.frequency.max(frequency), word.products));
+        weights.push(text::rarity(word.frequency.max(frequency), word.products));
         queries.push(alternatives(word, &meanings));
     }
-    let sum: f32 = weights.iter().sum();
-    for weight in &mut weights {
-        *weight /= sum;
-    }
+    text::normalise(&mut weights);
     (!queries.is_empty()).then(|| Words {
         all: queries.join(" & "),
         any: queries.join(" | "),
@@ -203,17 +181,6 @@ fn alternatives(word: &Known, meanings: &[&Near]) -> String {
         parts.push(&word.prefix);
     }
     format!("({})", parts.join(" | "))
-}
-
-/// Inverse document frequency, always above 0.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    reason = "a weight"
-)]
-fn rarity(frequency: i64, products: i64) -> f32 {
-    let (n, all) = (frequency.clamp(0, products.max(0)) as f64, products.max(0) as f64);
-    ((1.0 + (all - n + 0.5) / (n + 0.5)).ln() as f32).max(1e-6)
 }
 
 #[cfg(test)]
@@ -249,9 +216,9 @@ mod tests {
 
     #[test]
     fn rare_words_weigh_more_and_weights_are_finite() {
-        assert!(rarity(1, 1_000) > rarity(900, 1_000));
+        assert!(text::rarity(1, 1_000) > text::rarity(900, 1_000));
         for (frequency, products) in [(0, 0), (5, 0), (5, 3), (i64::MAX, i64::MAX)] {
-            assert!(rarity(frequency, products).is_finite() && rarity(frequency, products) > 0.0);
+            assert!(text::rarity(frequency, products).is_finite() && text::rarity(frequency, products) > 0.0);
         }
     }
 }

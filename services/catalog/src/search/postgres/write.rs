@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::PostgresSearch;
 use super::texts::{self, Texts};
-use crate::search::{Document, IndexChange, price_range, text};
+use crate::search::{Document, IndexChange, facts, price_range, text};
 
 /// What the index holds of a product.
 #[derive(FromRow)]
@@ -22,18 +22,27 @@ struct Held {
     terms: Vec<String>,
 }
 
+/// What trade changes of a listed product, and only that: cheaper than the whole document, since no word moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trade {
+    /// The product.
+    pub id: Uuid,
+    /// Its version.
+    pub version: i64,
+    /// Whether any is available.
+    pub in_stock: bool,
+    /// Units sold.
+    pub popularity: i64,
+}
+
 /// A counter to move: its kind and value, with what it is called, and by how much.
 type Counters = BTreeMap<(&'static str, String), (String, i64)>;
 
 impl PostgresSearch {
-    /// Writes changes in the caller's transaction, which holds the products' locks, so that versions come in order.
+    /// Writes changes in the caller's transaction, which holds the products' locks, so that versions come in order and
+    /// nothing comes after a removal.
     pub async fn write(&self, tx: &mut Tx, changes: &[IndexChange]) -> Result<(), sqlx::Error> {
-        trades(tx, changes).await?;
-        let ids: Vec<Uuid> = changes
-            .iter()
-            .filter(|change| !matches!(change, IndexChange::Trade { .. }))
-            .map(IndexChange::id)
-            .collect();
+        let ids: Vec<Uuid> = changes.iter().map(IndexChange::id).collect();
         if ids.is_empty() {
             return Ok(());
         }
@@ -42,7 +51,7 @@ impl PostgresSearch {
             .iter()
             .filter_map(|change| match change {
                 IndexChange::Put(document) => Some(document.as_ref()),
-                _ => None,
+                IndexChange::Remove { .. } => None,
             })
             .filter(|document| {
                 held.get(&document.id)
@@ -52,8 +61,10 @@ impl PostgresSearch {
         let removed: Vec<Uuid> = changes
             .iter()
             .filter_map(|change| match change {
-                IndexChange::Remove { id } if held.contains_key(id) => Some(*id),
-                _ => None,
+                IndexChange::Remove { id, version } => {
+                    held.get(id).filter(|held| held.version < *version).map(|_| *id)
+                }
+                IndexChange::Put(_) => None,
             })
             .collect();
         let texts: Vec<Texts> = puts.iter().map(|document| Texts::of(document)).collect();
@@ -68,37 +79,66 @@ impl PostgresSearch {
         move_vocabulary(tx, &texts, &gone).await?;
         move_counters(tx, &puts, &gone).await
     }
+
+    /// Writes changes that come from somewhere else, at least once and possibly late: nobody holds the products' locks, so
+    /// writers queue, and what was removed leaves its version behind.
+    pub(super) async fn write_late(&self, tx: &mut Tx, changes: &[IndexChange]) -> Result<(), sqlx::Error> {
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('catalog search index', 0))")
+            .execute(&mut *tx)
+            .await?;
+        let ids: Vec<Uuid> = changes.iter().map(IndexChange::id).collect();
+        let removed: Vec<(Uuid, i64)> = sqlx::query_as(
+            "SELECT product_id, version FROM catalog_search_removed WHERE product_id = ANY ($1)",
+        )
+        .bind(ids)
+        .fetch_all(&mut *tx)
+        .await?;
+        let removed: HashMap<Uuid, i64> = removed.into_iter().collect();
+        let newer = |change: &&IndexChange| removed.get(&change.id()).is_none_or(|at| *at < change.version());
+        let changes: Vec<IndexChange> = changes.iter().filter(newer).cloned().collect();
+        self.write(tx, &changes).await?;
+        remember_removals(tx, &changes).await
+    }
+
+    /// Writes what trade changed of products, in the caller's transaction, which holds their locks.
+    pub async fn write_trades(&self, tx: &mut Tx, trades: &[Trade]) -> Result<(), sqlx::Error> {
+        if trades.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE catalog_search_entry AS e
+             SET version = t.version, in_stock = t.in_stock, popularity = t.popularity
+             FROM unnest($1::uuid[], $2::bigint[], $3::boolean[], $4::bigint[]) AS t (id, version, in_stock, popularity)
+             WHERE e.product_id = t.id AND e.version < t.version",
+        )
+        .bind(trades.iter().map(|trade| trade.id).collect::<Vec<_>>())
+        .bind(trades.iter().map(|trade| trade.version).collect::<Vec<_>>())
+        .bind(trades.iter().map(|trade| trade.in_stock).collect::<Vec<_>>())
+        .bind(trades.iter().map(|trade| trade.popularity).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
 }
 
-async fn trades(tx: &mut Tx, changes: &[IndexChange]) -> Result<(), sqlx::Error> {
-    let (mut ids, mut versions, mut in_stocks, mut popularities) = (vec![], vec![], vec![], vec![]);
-    for change in changes {
-        if let IndexChange::Trade {
-            id,
-            version,
-            in_stock,
-            popularity,
-        } = change
-        {
-            ids.push(*id);
-            versions.push(*version);
-            in_stocks.push(*in_stock);
-            popularities.push(*popularity);
-        }
-    }
+/// A removal that is not newer than what is there changes nothing, here neither.
+async fn remember_removals(tx: &mut Tx, changes: &[IndexChange]) -> Result<(), sqlx::Error> {
+    let removals = changes.iter().filter_map(|change| match change {
+        IndexChange::Remove { id, version } => Some((*id, *version)),
+        IndexChange::Put(_) => None,
+    });
+    let (ids, versions): (Vec<Uuid>, Vec<i64>) = removals.unzip();
     if ids.is_empty() {
         return Ok(());
     }
     sqlx::query(
-        "UPDATE catalog_search_entry AS e
-         SET version = t.version, in_stock = t.in_stock, popularity = t.popularity
-         FROM unnest($1::uuid[], $2::bigint[], $3::boolean[], $4::bigint[]) AS t (id, version, in_stock, popularity)
-         WHERE e.product_id = t.id AND e.version < t.version",
+        "INSERT INTO catalog_search_removed AS r (product_id, version)
+         SELECT n.id, n.version FROM unnest($1::uuid[], $2::bigint[]) AS n (id, version)
+         WHERE NOT EXISTS (SELECT FROM catalog_search_entry WHERE product_id = n.id)
+         ON CONFLICT (product_id) DO UPDATE SET version = greatest(r.version, excluded.version)",
     )
     .bind(ids)
     .bind(versions)
-    .bind(in_stocks)
-    .bind(popularities)
     .execute(tx)
     .await?;
     Ok(())
@@ -147,7 +187,7 @@ async fn put_entries(tx: &mut Tx, puts: &[&Document]) -> Result<(), sqlx::Error>
     .bind(column(puts, |d| d.id))
     .bind(column(puts, |d| d.version))
     .bind(column(puts, |d| d.name.as_str()))
-    .bind(column(puts, texts::sort_name))
+    .bind(column(puts, facts::sort_name))
     .bind(column(puts, |d| d.category.as_str()))
     .bind(column(puts, |d| d.brand.as_deref()))
     .bind(column(puts, |d| d.price))

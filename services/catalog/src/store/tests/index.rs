@@ -106,6 +106,22 @@ async fn differences(store: &Store) -> (i64, i64, i64) {
     (one(entries).await, one(counters).await, one(words).await)
 }
 
+/// Products of which some version was never told of: an index outside would not hear of it.
+async fn versions_without_event(store: &Store) -> i64 {
+    let sql = "SELECT count(*) FROM catalog_stock AS s LEFT JOIN (
+                 SELECT subject, count(DISTINCT version) AS versions FROM catalog_outbox GROUP BY 1
+               ) AS o ON o.subject = s.product_id::text
+               WHERE s.version IS DISTINCT FROM o.versions";
+    sqlx::query_scalar(sql).fetch_one(&store.db).await.unwrap()
+}
+
+async fn popularity_events(store: &Store) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM catalog_outbox WHERE type = 'popularity.changed.v1'")
+        .fetch_one(&store.db)
+        .await
+        .unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_index_agrees_with_the_products_after_everything_at_once() {
     let store = store(&manual()).await;
@@ -125,6 +141,7 @@ async fn the_index_agrees_with_the_products_after_everything_at_once() {
             );
         }
         assert_eq!(differences(&store).await, (0, 0, 0), "round {round}");
+        assert_eq!(versions_without_event(&store).await, 0, "round {round}");
     }
 }
 
@@ -137,6 +154,12 @@ async fn an_order_that_comes_twice_in_one_batch_counts_once() {
     sales.apply(&[&one, &other, &one]).await.unwrap();
     sales.apply(&[&one]).await.unwrap();
     assert_eq!(store.product(id).await.unwrap().popularity, 4);
+    assert_eq!(
+        popularity_events(&store).await,
+        1,
+        "one for all orders of a batch, none for a repeated one"
+    );
+    assert_eq!(versions_without_event(&store).await, 0);
 }
 
 /// More products than one step of the reset takes back.
@@ -155,6 +178,9 @@ async fn a_reset_takes_all_popularity_back() {
             .unwrap()
     };
     assert_eq!(popular().await, 5_100);
+    assert_eq!(popularity_events(&store).await, 5_100);
     sales.reset().await.unwrap();
     assert_eq!(popular().await, 0);
+    assert_eq!(popularity_events(&store).await, 10_200);
+    assert_eq!(versions_without_event(&store).await, 0);
 }

@@ -1,0 +1,123 @@
+//! `emporium stores`: which store each service uses, and how that store is.
+//!
+//! Of a running shop the services are asked, since only they know what they use. Without one, the stores that the settings
+//! name are asked without starting anything, which tells before a start whether they can be used.
+
+use std::fmt;
+
+use clap::Parser;
+use emporium_service_kit::client::{CallError, Client};
+use emporium_service_kit::stores::KNOWN;
+use emporium_service_kit::{StoreReport, StoreUrls};
+use serde::Serialize;
+
+use crate::Error;
+use crate::data_dir::DataDir;
+use crate::operator::Operator;
+use crate::shop::Shop;
+use crate::terminal::{Format, note, say};
+
+mod direct;
+mod running;
+mod table;
+
+/// The row of the event bus, which belongs to no service.
+const BUS: &str = "event bus";
+/// A row's error when nobody has started what would use the store.
+const NOT_RUNNING: &str = "not running";
+
+/// Options of `emporium stores`.
+#[derive(Debug, Clone, Parser)]
+pub struct Options {
+    /// How the stores are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// A store of a service.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The service, or `event bus`.
+    service: String,
+    /// What is known of it.
+    #[serde(flatten)]
+    report: StoreReport,
+}
+
+impl Row {
+    fn new(service: impl fmt::Display, report: StoreReport) -> Self {
+        Self {
+            service: service.to_string(),
+            report,
+        }
+    }
+
+    /// The complaint about a store that cannot be used; it begins with the setting, where there is one.
+    fn complaint(&self) -> Option<String> {
+        let error = self
+            .report
+            .error
+            .as_deref()
+            .filter(|error| *error != NOT_RUNNING)?;
+        Some(match &self.report.setting {
+            Some(setting) => format!("{setting}: {error}"),
+            None => format!("the {} service's {}: {error}", self.service, self.report.role),
+        })
+    }
+}
+
+/// Runs `emporium stores`. An error names every store that cannot be used; what was found is printed all the same.
+pub async fn stores(urls: &StoreUrls, dir: &DataDir, options: &Options) -> Result<(), Error> {
+    let runs = dir.is_taken()?;
+    let rows = if runs {
+        running::rows(&Operator::of_running(dir)?).await?
+    } else {
+        direct::rows(urls).await
+    };
+    match options.format {
+        Format::Json => say(serde_json::to_string(&rows).unwrap_or_default()),
+        Format::Table => {
+            say(table::of(&rows));
+            table::lacks(&rows).iter().for_each(say);
+            if !runs {
+                note("The shop does not run: the stores that the settings name were asked themselves.");
+            }
+        }
+    }
+    let mut complaints: Vec<String> = rows.iter().filter_map(Row::complaint).collect();
+    complaints.dedup();
+    if complaints.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Stores(complaints.join("; ")))
+}
+
+/// What a service tells of its stores.
+pub async fn reports(service: &Client) -> Result<Vec<StoreReport>, CallError> {
+    service.get("/stores").timeout(running::TIMEOUT).send().await
+}
+
+/// A line for each store that the settings of a shop name: what it is and where, without user and password.
+pub async fn specialised(shop: &Shop) -> Vec<String> {
+    let set: Vec<_> = KNOWN
+        .iter()
+        .filter(|known| shop.stores.get(known.name).is_some())
+        .collect();
+    if set.is_empty() {
+        return Vec::new();
+    }
+    let rows = running::rows(&Operator::of(shop)).await.unwrap_or_default();
+    let line = |known: &&emporium_service_kit::stores::Known| {
+        let row = rows
+            .iter()
+            .find(|row| row.report.setting.as_deref() == Some(known.name));
+        let version = row.and_then(|row| row.report.version.clone());
+        let version = version.unwrap_or_else(|| shop.stores.setting(known.name).scheme());
+        let service = known
+            .service
+            .map_or_else(|| BUS.to_owned(), |service| service.to_string());
+        let address = shop.stores.address(known.name).unwrap_or_default();
+        format!("{service:14} {version} at {address}")
+    };
+    set.iter().map(line).collect()
+}

@@ -1,0 +1,147 @@
+//! Asking stores themselves, while no shop runs. PostgreSQL is asked plainly, since opening it as its service does would
+//! bring its tables up to date; the others are opened by the adapters that would use them, which then say what they lack.
+
+use std::collections::HashMap;
+
+use emporium_catalog::search::SearchIndex;
+use emporium_catalog::search::elasticsearch::ElasticSearch;
+use emporium_event_bus::bus::{EventsReport, open_at};
+use emporium_service_kit::auth::{Callers, Secret};
+use emporium_service_kit::metrics::Metrics;
+use emporium_service_kit::report::{INSPECT_TIMEOUT, ServerFacts, latency_ms};
+use emporium_service_kit::store::POSTGRES;
+use emporium_service_kit::stores::{CARTS_STORE, CATALOG_SEARCH, EVENTS, KNOWN, Known, SESSIONS_STORE};
+use emporium_service_kit::{Clock, Environment, ServiceName, StartError, StoreReport, StoreUrls};
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::{BUS, NOT_RUNNING, Row};
+use crate::provision::OWNERS;
+
+/// What the sessions' adapter is told; nothing is kept by it here.
+const SESSION_LIFETIME: time::Duration = time::Duration::days(30);
+
+/// A row for each store that the services would use under these settings; those that are set are asked, at once.
+pub(super) async fn rows(urls: &StoreUrls) -> Vec<Row> {
+    let places = OWNERS.into_iter().flat_map(places).chain(
+        KNOWN
+            .iter()
+            .filter(|known| known.name == EVENTS)
+            .map(|known| (BUS.to_owned(), Some(known))),
+    );
+    join_all(places.map(async |(service, known)| {
+        let report = match known {
+            Some(known) => report(urls, known).await,
+            None => not_running("store", None),
+        };
+        Row::new(service, report)
+    }))
+    .await
+}
+
+/// Where a service keeps something. The truth about products stays in the catalog's database whatever the index is; services
+/// without a setting have no choice.
+fn places(service: ServiceName) -> Vec<(String, Option<&'static Known>)> {
+    let settings = KNOWN.iter().filter(|known| known.service == Some(service));
+    let own = !settings.clone().any(|known| role(known) == "store");
+    let own = own.then(|| (service.to_string(), None));
+    own.into_iter()
+        .chain(settings.map(|known| (service.to_string(), Some(known))))
+        .collect()
+}
+
+fn role(known: &Known) -> &'static str {
+    match known.name {
+        EVENTS => "events",
+        CATALOG_SEARCH => "search",
+        _ => "store",
+    }
+}
+
+fn not_running(role: &str, setting: Option<&str>) -> StoreReport {
+    let mut report = StoreReport::of(role, setting, "postgresql");
+    report.error = Some(NOT_RUNNING.to_owned());
+    report
+}
+
+async fn report(urls: &StoreUrls, known: &Known) -> StoreReport {
+    if urls.get(known.name).is_none() {
+        return not_running(role(known), Some(known.name));
+    }
+    let scheme = urls.setting(known.name).scheme();
+    let asked = tokio::time::timeout(INSPECT_TIMEOUT, inspect(urls, known, &scheme)).await;
+    let problem = match asked {
+        Ok(Ok(report)) => return report,
+        Ok(Err(StartError::BadSetting { problem, .. })) => problem,
+        Ok(Err(StartError::Store { source, .. })) => source.to_string(),
+        Ok(Err(other)) => other.to_string(),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    let adapter = if scheme == POSTGRES { "postgresql" } else { &scheme };
+    let mut report = StoreReport::of(role(known), Some(known.name), adapter);
+    report.error = Some(problem);
+    report
+}
+
+/// What the store says of itself; an error never shows the URL.
+async fn inspect(urls: &StoreUrls, known: &Known, scheme: &str) -> Result<StoreReport, StartError> {
+    let environment = environment(urls, known);
+    let setting = urls.setting(known.name);
+    match known.name {
+        _ if scheme == POSTGRES => {
+            let db = setting.postgres(&environment)?;
+            let facts = db.facts().await;
+            db.pool().close().await;
+            Ok(StoreReport::of(role(known), Some(known.name), "postgresql").with(facts))
+        }
+        SESSIONS_STORE => {
+            let opened = emporium_sessions::store::open(&environment, SESSION_LIFETIME).await?;
+            Ok(opened.report.inspect().await)
+        }
+        CARTS_STORE => Ok(emporium_carts::store::open(&environment).await?.inspect().await),
+        EVENTS => {
+            let bus = open_at(setting.url(), environment.metrics.clone()).await;
+            let bus = bus.map_err(emporium_event_bus::BusError::into_start_error)?;
+            let mut report = EventsReport::of(&bus).shared().inspect().await;
+            // Nobody's events are counted here.
+            report.lag = None;
+            Ok(report)
+        }
+        _ => {
+            let index = ElasticSearch::open(&setting, &environment).await?;
+            let mut report = StoreReport::of(role(known), Some(known.name), scheme);
+            report.lacks = index.lacks().iter().map(|lack| lack.lack()).collect();
+            Ok(report.with(index_facts(&index).await.map_err(Into::into)))
+        }
+    }
+}
+
+/// What there is to tell of an index before the catalog has looked at it.
+async fn index_facts(
+    index: &ElasticSearch,
+) -> Result<ServerFacts, emporium_catalog::search::elasticsearch::client::ElasticError> {
+    let version = index.version().await?;
+    Ok(ServerFacts {
+        version: format!("Elasticsearch {version}"),
+        latency_ms: latency_ms(async || index.version().await.map(drop)).await?,
+        durability: "a projection of the catalog's database".to_owned(),
+        size_bytes: index.size_bytes().await.ok(),
+    })
+}
+
+/// What an adapter is opened in. It calls nobody and nobody calls it.
+fn environment(urls: &StoreUrls, known: &Known) -> Environment {
+    let service = known.service.unwrap_or(ServiceName::Operator);
+    Environment {
+        service,
+        db: None,
+        events_url: None,
+        stores: urls.clone(),
+        peers: HashMap::new(),
+        secret: Secret::generate(),
+        callers: Callers::default(),
+        clock: Clock::System,
+        metrics: Metrics::new(service),
+        shutdown: CancellationToken::new(),
+    }
+}
