@@ -52,6 +52,21 @@ pub struct Product {
     /// When it last changed.
     #[serde(with = "time::serde::rfc3339")]
     pub updated_at: OffsetDateTime,
+    /// In lists by words: where the words stand, if the search index tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub highlights: Option<Highlights>,
+}
+
+/// Parts of a product's texts as HTML: escaped, with `<em>` around the words that were searched for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct Highlights {
+    /// The whole name, when a word stands in it.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// A part of the description, when a word stands in it.
+    #[serde(default)]
+    pub description: Option<String>,
 }
 
 /// Whether a product is on sale.

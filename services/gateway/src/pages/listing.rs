@@ -12,8 +12,10 @@ const LOW_STOCK: i64 = 10;
 pub struct Card {
     /// Its page.
     pub href: String,
-    /// Its name.
+    /// Its name, as HTML: escaped, with the words that were searched for in `<em>`.
     pub name: String,
+    /// A part of the description with such words, as HTML.
+    pub snippet: Option<String>,
     /// The maker.
     pub brand: Option<String>,
     /// What one costs.
@@ -71,9 +73,12 @@ impl Stock {
 
 impl From<&Product> for Card {
     fn from(product: &Product) -> Self {
+        let marks = product.highlights.clone().unwrap_or_default();
+        let name = marks.name.filter(|html| only_marks_words(html));
         Self {
             href: format!("/products/{}", product.id),
-            name: product.name.clone(),
+            name: name.unwrap_or_else(|| escaped(&product.name)),
+            snippet: marks.description.filter(|html| only_marks_words(html)),
             brand: product.brand.clone(),
             price: product.price,
             stock: Stock::of(product),
@@ -82,7 +87,57 @@ impl From<&Product> for Card {
     }
 }
 
+/// Whether HTML of another service is text with `<em>` in it and nothing else, each closed before the next is opened.
+fn only_marks_words(html: &str) -> bool {
+    let mut rest = html;
+    while let Some((before, after)) = rest.split_once("<em>") {
+        let Some((marked, after)) = after.split_once("</em>") else {
+            return false;
+        };
+        if before.contains(['<', '>']) || marked.contains(['<', '>']) {
+            return false;
+        }
+        rest = after;
+    }
+    !rest.contains(['<', '>'])
+}
+
+fn escaped(text: &str) -> String {
+    let safe = askama::filters::escape(text, askama::filters::Html);
+    safe.map_or_else(|_| String::new(), |safe| safe.to_string())
+}
+
 /// The cards of a list.
 pub fn cards(list: &ProductList) -> Vec<Card> {
     list.items.iter().map(Card::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_taken_and_nothing_else() {
+        for html in [
+            "",
+            "a mug",
+            "<em>mug</em>",
+            "red <em>mug</em> &lt;b&gt; <em>set</em>.",
+        ] {
+            assert!(only_marks_words(html), "{html}");
+        }
+        for html in [
+            "<em>mug",
+            "mug</em>",
+            "<em>a<em>b</em></em>",
+            "<em><script></em>",
+            "<em onclick=x>mug</em>",
+            "<b>mug</b>",
+            "<em>mug</em><img src=x>",
+            ">",
+        ] {
+            assert!(!only_marks_words(html), "{html}");
+        }
+        assert_eq!(escaped("a <b> & \"c\""), "a &#60;b&#62; &#38; &#34;c&#34;");
+    }
 }

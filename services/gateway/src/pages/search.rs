@@ -178,11 +178,7 @@ fn refusal(error: &CallError) -> (StatusCode, Notice) {
 fn page(mut chrome: Chrome, query: Query, list: Option<ProductList>, shop: Currency) -> SearchPage {
     let answered = list.is_some();
     let list = list.unwrap_or_else(nothing);
-    if !list.degraded.is_empty() {
-        let missing = list.degraded.join(", ");
-        let text = format!("Part of this answer is missing for the moment ({missing}).");
-        chrome.notices.push(Notice::warning(text));
-    }
+    chrome.notices.extend(missing(&list.degraded));
     let currency = list.items.first().map_or(shop, |product| product.price.currency);
     let next = list.next_cursor.as_deref().filter(|cursor| !cursor.is_empty());
     SearchPage {
@@ -203,6 +199,19 @@ fn page(mut chrome: Chrome, query: Query, list: Option<ProductList>, shop: Curre
         query,
         chrome,
     }
+}
+
+/// What is not as it should be, in a customer's words.
+fn missing(degraded: &[String]) -> Option<Notice> {
+    let text = match degraded {
+        [] => return None,
+        [only] if only == "search" => {
+            "Our search engine is taking a break. These results come from the catalogue itself and may be in another order."
+                .to_owned()
+        }
+        several => format!("Part of this answer is missing for the moment ({}).", several.join(", ")),
+    };
+    Some(Notice::warning(text))
 }
 
 fn nothing() -> ProductList {
