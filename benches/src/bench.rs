@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use emporium_benches::stores::compare::median;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -344,15 +345,6 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted
-}
-
-/// The middle one of sorted values, the mean of the two in the middle when there is no middle one.
-pub fn median(sorted: &[f64]) -> f64 {
-    match sorted.len() {
-        0 => 0.0,
-        length if length % 2 == 1 => sorted[length / 2],
-        length => f64::midpoint(sorted[length / 2 - 1], sorted[length / 2]),
-    }
 }
 
 fn progress(flow: Flow, round: usize, rounds: usize, shop: &Collected, floor: Option<&Collected>) {

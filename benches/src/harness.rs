@@ -8,7 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use emporium_benches::stores::page;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use crate::counters::calls_ms;
 use crate::flows::Flow;
 use crate::http::Api;
 use crate::machine::{Machine, cpu_s, cpu_tree_s, memory};
+use crate::open_loop::{self, OpenLoop};
 use crate::prepare::{self, START_PAUSE, copy_databases, superuser_of};
 use crate::process::Shop;
 use crate::report::{Call, Cpu, Results, SeedResult, ShopResults, markdown};
@@ -36,7 +38,7 @@ struct Cli {
     options: Options,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum What {
     /// Both: the shop under load, and the import.
     All,
@@ -46,6 +48,23 @@ enum What {
     Import,
     /// Only compare the statements of shop and floor.
     Audit,
+    /// Session look-ups through HTTP at a fixed rate, from each store.
+    OpenLoop(OpenLoop),
+    /// Puts the results of `cargo bench` and `open-loop` into the page and the plot of the docs.
+    StoresPage(StoresPage),
+}
+
+#[derive(Debug, Clone, Args)]
+struct StoresPage {
+    /// The results.
+    #[arg(long, default_value = "benches/results/stores-two-cores.json")]
+    results: PathBuf,
+    /// The page whose figures are replaced.
+    #[arg(long, default_value = "docs/src/benchmarks.md")]
+    page: PathBuf,
+    /// The plot.
+    #[arg(long, default_value = "docs/src/images/stores.svg")]
+    image: PathBuf,
 }
 
 #[derive(Debug, Clone, Parser)]
@@ -111,7 +130,7 @@ impl Options {
 /// The harness.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli.command.unwrap_or(What::All), &cli.options) {
+    match run(cli.command.as_ref().unwrap_or(&What::All), &cli.options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -120,7 +139,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(what: What, options: &Options) -> anyhow::Result<()> {
+fn run(what: &What, options: &Options) -> anyhow::Result<()> {
     if cfg!(debug_assertions) {
         eprintln!("This is a debug build: its figures mean nothing. Use cargo run --release.");
     }
@@ -130,19 +149,25 @@ fn run(what: What, options: &Options) -> anyhow::Result<()> {
             Flow::ALL.map(Flow::name).join(", ")
         );
     }
+    if let What::StoresPage(files) = what {
+        return page::render(&files.results, &files.page, &files.image);
+    }
     watch_signals()?;
+    if let What::OpenLoop(plan) = what {
+        return open_loop::run(*plan);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let dir = data_folder(options.dir.as_deref())?;
     let machine = Machine::look(dir.path())?;
     let shop = match what {
-        What::Import => None,
+        What::Import | What::OpenLoop(_) | What::StoresPage(_) => None,
         What::Audit => return audit_only(&runtime, dir.path(), options),
         What::All | What::Run => Some(measure_shop(&runtime, dir.path(), options)?),
     };
     let import = match what {
-        What::Run | What::Audit => None,
+        What::Run | What::Audit | What::OpenLoop(_) | What::StoresPage(_) => None,
         What::All | What::Import => {
             let (rounds, lines_max) = (options.plan().rounds.min(3), options.quick.then_some(50_000));
             eprintln!("Import");

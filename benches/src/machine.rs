@@ -182,6 +182,23 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// In one line, for people.
+    pub fn line(&self) -> String {
+        format!(
+            "{} cores ({}), {:.0} GB, Linux {}, {}, fdatasync {} µs, {} build, commit {}",
+            self.cores,
+            self.processor,
+            self.memory_gb,
+            self.kernel,
+            self.rustc,
+            self.fdatasync_us,
+            self.build,
+            self.commit
+        )
+    }
+}
+
 /// What a program prints, empty when it cannot be had.
 fn output(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();

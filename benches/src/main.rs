@@ -3,16 +3,16 @@
 
 use std::process::ExitCode;
 
+use emporium_benches::{http, load, machine};
+
 mod audit;
 mod bench;
 mod counters;
 mod floor;
 mod flows;
 mod harness;
-mod http;
 mod import;
-mod load;
-mod machine;
+mod open_loop;
 mod prepare;
 mod process;
 mod profile;
@@ -27,6 +27,8 @@ fn main() -> ExitCode {
     {
         Some(process::SHOP) => process::shop_main(),
         Some(process::FLOOR) => floor::main(),
+        Some(open_loop::SERVICE) => open_loop::service_main(),
+        Some(open_loop::NOTHING) => open_loop::nothing_main(),
         _ => harness::main(),
     }
 }

@@ -6,12 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use emporium_embedded_postgres::{Server, Settings};
+use emporium_sessions::token::{TokenHash, generate};
 use rand::seq::IndexedRandom;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection};
 use tokio::runtime::Runtime;
@@ -149,11 +147,8 @@ async fn sign_in(shop: &Shop, count: usize) -> anyhow::Result<Vec<Customer>> {
     .fetch_all(&mut users)
     .await
     .context("finding customers")?;
-    let tokens: Vec<[u8; 32]> = found.iter().map(|_| rand::random()).collect();
-    let hashes: Vec<Vec<u8>> = tokens
-        .iter()
-        .map(|token| Sha256::digest(token).to_vec())
-        .collect();
+    let tokens: Vec<(String, TokenHash)> = found.iter().map(|(user, _)| generate(*user)).collect();
+    let hashes: Vec<Vec<u8>> = tokens.iter().map(|(_, token)| token.hash.0.to_vec()).collect();
     let ids: Vec<Uuid> = found.iter().map(|(user, _)| *user).collect();
     let mut sessions = connect(shop, "sessions").await?;
     sqlx::query(
@@ -168,10 +163,7 @@ async fn sign_in(shop: &Shop, count: usize) -> anyhow::Result<Vec<Customer>> {
     .context("signing customers in")?;
     let customers = found.into_iter().zip(tokens);
     Ok(customers
-        .map(|((_, address_id), token)| Customer {
-            token: URL_SAFE_NO_PAD.encode(token),
-            address_id,
-        })
+        .map(|((_, address_id), (token, _))| Customer { token, address_id })
         .collect())
 }
 

@@ -94,18 +94,7 @@ pub fn markdown(results: &Results) -> String {
         .as_deref()
         .map(|label| format!(" {label}."))
         .unwrap_or_default();
-    let _ = writeln!(
-        text,
-        "{} cores ({}), {:.0} GB, Linux {}, {}, fdatasync {} µs, {} build, commit {}.{label}\n",
-        machine.cores,
-        machine.processor,
-        machine.memory_gb,
-        machine.kernel,
-        machine.rustc,
-        machine.fdatasync_us,
-        machine.build,
-        machine.commit
-    );
+    let _ = writeln!(text, "{}.{label}\n", machine.line());
     if let Some(shop) = &results.shop {
         write_shop(&mut text, shop);
     }
