@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use emporium_catalog::search::elasticsearch::ElasticSearch;
 use emporium_service_kit::ServiceName;
+use emporium_service_kit::client::http_builder;
 use emporium_service_kit::metrics::Metrics;
 use emporium_test_kit::{eventually, stores};
 use serde_json::Value;
@@ -71,6 +72,61 @@ async fn what_cannot_be_used_is_one_clear_line_at_the_start() {
     plain.stop().await;
 }
 
+/// Stands before a server and holds up what matches.
+async fn slow_front(server: String, holds_up: fn(&str) -> Duration) -> String {
+    let http = http_builder().build().unwrap();
+    let pass = async move |request: axum::extract::Request| {
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, 64 << 20).await.unwrap();
+        tokio::time::sleep(holds_up(parts.uri.path())).await;
+        let url = format!("{}{}", server.trim_end_matches('/'), parts.uri);
+        let json = "application/x-ndjson";
+        let sent = http
+            .request(parts.method, url)
+            .header("content-type", json)
+            .body(body);
+        let answer = sent.send().await.unwrap();
+        (answer.status(), answer.bytes().await.unwrap())
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let front = axum::Router::new().fallback(pass);
+    tokio::spawn(async { axum::serve(listener, front).await });
+    url
+}
+
+#[tokio::test]
+async fn the_lease_outlasts_a_slow_write() {
+    let Some(server) = stores::elasticsearch().await else {
+        return;
+    };
+    let hold = |path: &str| Duration::from_secs(if path.ends_with("_bulk") { 8 } else { 0 });
+    let corner = Corner::on(&slow_front(server.url.clone(), hold).await);
+    let catalog = corner.start(30).await;
+    answers_from_the_index(&gateway(&catalog), 20).await;
+    let id = create(&gateway(&catalog), "MUG-SLOW", 1).await;
+    let db = catalog.db();
+    eventually(
+        "it is written, and nobody could take over meanwhile",
+        30,
+        async || {
+            let free = "SELECT count(*) FROM catalog_search_feed WHERE feeder IS NULL OR fed_until < now()";
+            let free: i64 = sqlx::query_scalar(free).fetch_one(&db).await.unwrap();
+            assert_eq!(free, 0, "the lease has run out");
+            let found = corner.ask(&format!("{}/_doc/{id}", corner.alias)).await;
+            (found["found"] == true).then_some(())
+        },
+    )
+    .await;
+    catalog.stop().await;
+    Corner {
+        http: server.url.clone(),
+        ..corner
+    }
+    .clear()
+    .await;
+}
+
 #[tokio::test]
 async fn a_server_that_is_away_costs_little_and_comes_back() {
     let Some(server) = stores::own_elasticsearch().await else {
@@ -126,8 +182,20 @@ async fn a_server_that_is_away_costs_little_and_comes_back() {
         "only the first waits: {:?}",
         started.elapsed()
     );
+    let operator = catalog.as_caller(ServiceName::Operator);
+    let error = async || operator.get("/search/reindex").await.expect(200)["error"].clone();
+    eventually("it is told why the index is not fed", 10, async || {
+        error().await.is_string().then_some(())
+    })
+    .await;
     server.resume().await;
     answers_from_the_index(&gateway, 5).await;
+    eventually(
+        "nothing is told any more, though nothing happened",
+        5,
+        async || error().await.is_null().then_some(()),
+    )
+    .await;
 
     server.kill().await;
     let page = gateway.get("/products?q=mug").await.expect(200);

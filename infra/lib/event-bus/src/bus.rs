@@ -179,8 +179,8 @@ pub trait Bus: Send + Sync {
     /// a member has [begun](Bus::begin_rebuild) and [finished](Bus::finish_rebuild). Nothing happens to an unknown group.
     async fn request_rebuild(&self, group: &str) -> Result<(), BusError>;
 
-    /// Makes a new group, or takes one whose rebuild was requested or left half done, for `member` to build from the
-    /// histories of `sources` (such as `/users`); notes the bus's end and gives it. `None` when another member is at it or
+    /// Makes a new group, or takes one whose rebuild was requested or left half done or that was built without one of
+    /// `sources`, for `member` to build from the histories of `sources` (such as `/users`); notes the bus's end and gives it. `None` when another member is at it or
     /// the group needs no building. Of several members that join at once, one gets it.
     async fn begin_rebuild(
         &self,

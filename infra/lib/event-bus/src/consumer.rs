@@ -1,7 +1,7 @@
 //! Consumer groups: claim, apply, acknowledge; inbox in the effect's transaction; dead letters after bounded retries.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use emporium_service_kit::client::Client;
@@ -67,6 +67,8 @@ pub struct ConsumerGroup {
     start: StartAt,
     /// The bus's end as it was last seen.
     seen: AtomicI64,
+    /// Whether the group is known to be built from all the histories of `start`.
+    complete: AtomicBool,
     lag: IntGauge,
     dead: IntCounter,
 }
@@ -89,6 +91,7 @@ impl ConsumerGroup {
             consumer,
             start,
             seen: AtomicI64::new(0),
+            complete: AtomicBool::new(false),
             lag: metrics.register(lag),
             dead: metrics.register(dead),
         }

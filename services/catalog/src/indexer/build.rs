@@ -110,7 +110,7 @@ impl Indexer {
     }
 
     /// Removes what earlier buildings of this database left.
-    async fn remove_all_but(&self, kept: &[Option<&str>], feed: &Feed) -> Result<(), FeedError> {
+    pub(super) async fn remove_all_but(&self, kept: &[Option<&str>], feed: &Feed) -> Result<(), FeedError> {
         for index in self.index().indices().await? {
             // One without a history is none that was made: a write to a removed index makes a new one on some servers.
             let is_ours = index.history.is_none_or(|history| history == feed.history);

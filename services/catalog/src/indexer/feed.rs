@@ -196,6 +196,16 @@ pub async fn want(db: &Db, alias: &str) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// The index is fed.
+pub async fn no_error(db: &Db, alias: &str, me: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE catalog_search_feed SET error = NULL WHERE alias = $1 AND feeder = $2")
+        .bind(alias)
+        .bind(me)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// Notes why the index is not fed.
 pub async fn note_error(db: &Db, alias: &str, error: &str) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE catalog_search_feed SET error = $2 WHERE alias = $1")

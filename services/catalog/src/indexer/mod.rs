@@ -37,6 +37,8 @@ const POLL: Duration = Duration::from_millis(250);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long to wait after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often the lease is looked after while something takes long.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// Events that change nothing that is indexed: imported history moves no stock.
 const PASSED_OVER: &str = "stock.adjusted.v1";
 
@@ -101,6 +103,16 @@ enum Todo {
     Nothing,
 }
 
+/// What a step ended with.
+enum Step {
+    /// There is more to follow.
+    More,
+    /// All is followed.
+    AtEnd,
+    /// The index belongs to somebody else.
+    NotOurs,
+}
+
 impl Indexer {
     /// An indexer of this store's products.
     pub fn new(store: Store, outside: Outside, lag_max: Duration, gauges: watch::Gauges) -> Self {
@@ -151,22 +163,50 @@ impl Indexer {
         feed::ensure(db, alias).await?;
         let mut look_at = Instant::now();
         while feed::lead(db, alias, self.me).await? {
-            let mut feed = feed::read(db, alias).await?;
-            if Instant::now() >= look_at || feed.wanted {
-                match self.look(&feed, *is_new).await? {
-                    Todo::Follow => {}
-                    Todo::Build(reason) => self.build(&feed, reason).await?,
-                    Todo::Nothing => return Ok(()),
-                }
-                *is_new = false;
-                look_at = Instant::now() + LOOK_EVERY;
-                feed = feed::read(db, alias).await?;
-            }
-            if self.follow(&feed).await? {
-                sleep(POLL).await;
+            let step = tokio::select! {
+                step = self.step(is_new, &mut look_at) => step?,
+                lost = self.lose_the_lease() => return lost,
+            };
+            match step {
+                Step::More => {}
+                Step::AtEnd => sleep(POLL).await,
+                Step::NotOurs => return Ok(()),
             }
         }
         Ok(())
+    }
+
+    /// One page of the history, after a look at the alias when it is time for one.
+    async fn step(&self, is_new: &mut bool, look_at: &mut Instant) -> Result<Step, FeedError> {
+        let (db, alias) = (&self.store.db, self.index().alias());
+        let mut feed = feed::read(db, alias).await?;
+        if Instant::now() >= *look_at || feed.wanted {
+            match self.look(&feed, *is_new).await? {
+                Todo::Follow => {}
+                Todo::Build(reason) => self.build(&feed, reason).await?,
+                Todo::Nothing => return Ok(Step::NotOurs),
+            }
+            *is_new = false;
+            *look_at = Instant::now() + LOOK_EVERY;
+            feed = feed::read(db, alias).await?;
+        }
+        let at_end = self.follow(&feed).await?;
+        if feed.error.is_some() {
+            // Whether or not there was anything to follow: what went wrong is over.
+            feed::no_error(db, alias, self.me).await?;
+        }
+        Ok(if at_end { Step::AtEnd } else { Step::More })
+    }
+
+    /// Keeps the lease beside the work, whose single requests may take longer than it lasts; ends when it is lost. Without
+    /// that, two instances beside a slow server would take it from each other for ever, and neither get on.
+    async fn lose_the_lease(&self) -> Result<(), FeedError> {
+        loop {
+            sleep(KEEP_EVERY).await;
+            if !feed::lead(&self.store.db, self.index().alias(), self.me).await? {
+                return Err(FeedError::LeaseLost);
+            }
+        }
     }
 
     async fn look(&self, feed: &Feed, is_new: bool) -> Result<Todo, FeedError> {
@@ -185,6 +225,7 @@ impl Indexer {
                 feed.building_position,
             )
             .await?;
+            self.remove_all_but(&[Some(&serving.name)], feed).await?;
             return Ok(Todo::Follow);
         }
         Ok(match () {

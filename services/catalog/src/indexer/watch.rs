@@ -95,8 +95,10 @@ impl Indexer {
     }
 
     fn found(&self, fault: Option<Fault>) {
+        let is_news = self.outside.health.found(fault, Instant::now());
+        let fault = self.outside.health.fault();
         self.gauges.healthy.set(i64::from(fault.is_none()));
-        if self.outside.health.found(fault.clone()) {
+        if is_news {
             match fault {
                 None => tracing::info!("the search index answers"),
                 Some(fault) => tracing::warn!(%fault, "the database answers searches"),

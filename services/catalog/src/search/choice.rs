@@ -8,6 +8,7 @@ use emporium_service_kit::stores::CATALOG_SEARCH;
 use emporium_service_kit::{Environment, StartError, StoreError};
 use prometheus::IntCounterVec;
 use serde::Deserialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::elasticsearch::{ELASTICSEARCH, ElasticSearch};
@@ -174,7 +175,7 @@ async fn only(outside: &Outside, query: &SearchQuery) -> Result<SearchPage, Sear
 fn note(outside: &Outside, error: &StoreError) -> &'static str {
     if let StoreError::Unavailable(cause) = error {
         let fault = Fault::Silent(cause.to_string());
-        if outside.health.found(Some(fault)) {
+        if outside.health.failed(fault, Instant::now()) {
             tracing::warn!(%error, "the search index does not answer; the database does");
         }
         return "silent";

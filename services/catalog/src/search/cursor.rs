@@ -68,7 +68,9 @@ impl Place {
 
     /// The weights that a list began with, if they can be those of a query of so many words.
     pub fn checked(weights: &[f32], words: usize) -> Result<&[f32], SearchError> {
-        let fit = weights.len() == words && weights.iter().all(|weight| (0.0..=1.0).contains(weight));
+        // Elasticsearch takes minus zero for negative, and refuses it.
+        let is_one = |weight: &f32| (0.0..=1.0).contains(weight) && weight.is_sign_positive();
+        let fit = weights.len() == words && weights.iter().all(is_one);
         fit.then_some(weights).ok_or(SearchError::BadCursor)
     }
 
@@ -141,6 +143,20 @@ mod tests {
             }
             .write();
             assert!(Place::read(&cursor, sort).is_err());
+        }
+    }
+
+    #[test]
+    fn forged_weights_are_refused() {
+        assert!(Place::checked(&[0.0, 1.0], 2).is_ok());
+        for weights in [
+            &[1.0][..],
+            &[0.5, -0.0],
+            &[0.5, 1.5],
+            &[0.5, f32::NAN],
+            &[0.5, f32::INFINITY],
+        ] {
+            assert!(Place::checked(weights, 2).is_err(), "{weights:?}");
         }
     }
 

@@ -12,8 +12,8 @@ pub enum Capability {
     Ordered,
     /// Several members of a group work at the same time. Without it, one does and the others stand by.
     Parallel,
-    /// What was appended and acknowledged survives a crash of the server's machine, and is never thrown away for want of
-    /// memory. Without it, publishers notice the loss and have the groups rebuilt from the owners' histories.
+    /// What was appended and acknowledged survives a crash of the server's machine and a failover, and is never thrown away
+    /// for want of memory. Without it, publishers notice the loss and have the groups rebuilt from the owners' histories.
     Durable,
 }
 
@@ -31,7 +31,7 @@ impl Capability {
             ),
             Self::Durable => (
                 "durable",
-                "a crash may lose the last events; their publishers notice it, and groups are rebuilt from histories",
+                "a crash or a failover may lose the last events; their publishers notice it, and groups are rebuilt from histories",
             ),
         };
         Lack {

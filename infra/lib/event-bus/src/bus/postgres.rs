@@ -163,9 +163,10 @@ impl Bus for PostgresBus {
         Ok(sqlx::query_scalar(
             "INSERT INTO bus_group AS g (name, position, rebuilding, member, leased_until, sources)
              SELECT $1, position, true, $2, now() + make_interval(secs => $3), $4 FROM bus_head
-             ON CONFLICT (name) DO UPDATE SET position = excluded.position, member = excluded.member,
+             ON CONFLICT (name) DO UPDATE SET position = excluded.position, rebuilding = true, member = excluded.member,
                leased_until = excluded.leased_until, sources = excluded.sources, updated_at = now()
-             WHERE g.rebuilding AND (g.member IS NULL OR g.member = $2 OR g.leased_until < now())
+             WHERE CASE WHEN g.rebuilding THEN g.member IS NULL OR g.member = $2 OR g.leased_until < now()
+                        ELSE NOT g.sources @> excluded.sources END
              RETURNING position",
         )
         .bind(group)

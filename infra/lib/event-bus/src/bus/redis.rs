@@ -114,13 +114,16 @@ impl RedisBus {
 async fn lacks(redis: &Redis) -> Result<&'static [Capability], StoreError> {
     let info = redis.info().await?;
     let durability = redis.durability(&info).await;
-    if durability == Durability::AppendOnly("always".to_owned()) && !info.evicts() {
+    // Replicas follow asynchronously: one that takes over may lack the last events.
+    let replicated = info.number("connected_slaves").unwrap_or(0) > 0;
+    if durability == Durability::AppendOnly("always".to_owned()) && !info.evicts() && !replicated {
         return Ok(&[Capability::Ordered]);
     }
     tracing::warn!(
-        "EMPORIUM_EVENTS: this Redis ({durability}{}) may lose events that it has acknowledged; give the bus an instance \
+        "EMPORIUM_EVENTS: this Redis ({durability}{}{}) may lose events that it has acknowledged; give the bus an instance \
          of its own with appendonly yes, appendfsync always and maxmemory-policy noeviction",
-        if info.evicts() { ", evicts keys" } else { "" }
+        if info.evicts() { ", evicts keys" } else { "" },
+        if replicated { ", may fail over" } else { "" }
     );
     Ok(&[Capability::Ordered, Capability::Durable])
 }

@@ -57,15 +57,18 @@ impl ConsumerGroup {
 
     /// How far the group is; `None` when another member is building it.
     pub(super) async fn progress_or_build(&self) -> anyhow::Result<Option<Progress>> {
-        if let Some(progress) = self.bus.progress(&self.name).await? {
-            return Ok(Some(progress));
+        let progress = self.bus.progress(&self.name).await?;
+        // Once, a member asks also where the group is ready: an earlier version may have built it from fewer histories.
+        if progress.is_some() && self.complete.load(Ordering::Relaxed) {
+            return Ok(progress);
         }
         let begun = self
             .bus
             .begin_rebuild(&self.name, self.member, self.lease, &self.sources())
             .await?;
         if begun.is_none() {
-            return Ok(None);
+            self.complete.store(progress.is_some(), Ordering::Relaxed);
+            return Ok(progress);
         }
         let resetting = AtomicBool::new(false);
         let read = self.holding(self.read_histories(&resetting)).await;

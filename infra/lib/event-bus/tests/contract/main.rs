@@ -41,6 +41,7 @@ macro_rules! contract {
                 members::of_members_that_join_at_once_one_builds_and_none_moves_the_group_back
                 members::two_groups_of_one_service_have_metrics_of_their_own
                 model::random_sequences_do_what_the_model_does
+                rebuild::a_group_that_was_built_from_fewer_histories_is_built_again
                 rebuild::a_rebuild_makes_a_spoilt_projection_right
                 rebuild::a_rebuild_that_died_half_way_is_begun_again
                 rebuild::rebuilds_beside_running_members_count_every_event_once

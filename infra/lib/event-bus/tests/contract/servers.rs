@@ -209,3 +209,40 @@ async fn what_a_server_has_lost_is_noticed_and_read_from_the_history() {
     drain(&group).await;
     assert_eq!(total(&db).await, ((1..=23).sum(), 23));
 }
+
+/// What is on the bus can still be read, acknowledged and trimmed, and groups can be built, so a bus that has filled up gets
+/// empty again by itself.
+#[tokio::test]
+async fn a_full_server_takes_no_more_events_and_gives_those_it_has() {
+    let Some(server) = stores::own_redis(Durability::None).await else {
+        return;
+    };
+    let fixture = sum::fixture_on(Place::redis_at(&server.url)).await;
+    let (bus, db, outbox) = (fixture.bus().await, fixture.db(), fixture.outbox().await);
+    let sum = Sum::new();
+    let group = sum.group(&fixture, &bus, owner(outbox.clone()).await);
+    group.join().await.unwrap();
+    fixture.write(&outbox, 1..=10).await;
+    outbox.relay_step(bus.as_ref()).await.unwrap();
+    let limit = async |bytes: i64| {
+        let () = ask(
+            &server.url,
+            redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes),
+        )
+        .await;
+    };
+    limit(1).await;
+    fixture.write(&outbox, [11]).await;
+    assert!(outbox.relay_step(bus.as_ref()).await.is_err(), "there is no room");
+    assert!(outbox.check(bus.as_ref()).await.unwrap(), "nothing is missing");
+    drain(&group).await;
+    assert_eq!(total(&db).await, (55, 10));
+    bus.missed("/users").await.unwrap();
+    drain(&group).await;
+    assert_eq!(total(&db).await, (66, 11), "from the history");
+    assert_eq!(bus.trim(Duration::ZERO).await.unwrap(), 10);
+    limit(0).await;
+    while outbox.relay_step(bus.as_ref()).await.unwrap() > 0 {}
+    drain(&group).await;
+    assert_eq!(total(&db).await, (66, 11), "the eleventh once");
+}

@@ -2,6 +2,7 @@
 
 use emporium_event_bus::bus::Capability;
 use emporium_event_bus::{BusError, open};
+use emporium_test_kit::eventually;
 use emporium_test_kit::stores::{self, Durability, RedisSettings};
 
 use crate::support::Fixture;
@@ -66,4 +67,33 @@ async fn what_the_server_cannot_promise_is_declared() {
             assert!(!capability.lack().consequence.is_empty());
         }
     }
+}
+
+/// A replica that takes over may lack what its master acknowledged.
+#[tokio::test]
+async fn a_server_with_replicas_is_declared_and_a_replica_is_refused() {
+    let Some(master) = stores::own_redis(Durability::Always).await else {
+        return;
+    };
+    let Some(replica) = stores::own_redis(Durability::Always).await else {
+        return;
+    };
+    let client = redis::Client::open(replica.url.as_str()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let () = redis::cmd("REPLICAOF")
+        .arg("127.0.0.1")
+        .arg(master.port())
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let mut fixture = Fixture::new().await;
+    let error = refusal(&mut fixture, &replica.url).await;
+    assert!(error.to_string().contains("replica"), "{error}");
+    check(error, &replica.port().to_string());
+    fixture.environment.events_url = Some(master.url.clone());
+    eventually("the replica has connected", 10, async || {
+        let bus = open(&fixture.environment).await.unwrap();
+        (bus.lacks() == [Capability::Ordered, Capability::Durable]).then_some(())
+    })
+    .await;
 }

@@ -34,6 +34,9 @@ pub enum ConnectError {
     /// Too old.
     #[error("{0} is not supported; 7.0 is the oldest version that is")]
     Version(String),
+    /// A replica: it takes no writes.
+    #[error("this is a replica, which takes no writes; name its master")]
+    Replica,
     /// A database number on a cluster.
     #[error("a Redis Cluster has database 0 only; leave /{0} away")]
     ClusterDatabase(i64),
@@ -57,6 +60,9 @@ impl Redis {
         }
         if info.version_major().is_none_or(|major| major < VERSION_MIN) {
             return Err(ConnectError::Version(info.product()));
+        }
+        if info.is_replica() && !info.is_cluster() {
+            return Err(ConnectError::Replica);
         }
         let connection = if info.is_cluster() {
             let client = ClusterClient::builder([address])

@@ -39,6 +39,11 @@ impl Info {
         self.get("cluster_enabled") == Some("1")
     }
 
+    /// Whether this follows another server.
+    pub fn is_replica(&self) -> bool {
+        self.get("role") == Some("slave")
+    }
+
     /// `Redis 8.2.3`, or `Valkey 9.1.0`, which for its clients' sake calls itself a Redis 7.2 as well.
     pub fn product(&self) -> String {
         match self.get("valkey_version") {

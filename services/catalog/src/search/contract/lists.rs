@@ -6,6 +6,7 @@ use time::Duration;
 use uuid::Uuid;
 
 use super::{EPOCH, document, everything, fill, id, numbers, put, query};
+use crate::model::AttributeValue;
 use crate::search::{Document, IndexChange, SearchError, SearchIndex, SearchQuery, Sort};
 
 /// Totals and facets are of the whole filtered list, and filters combine.
@@ -105,6 +106,20 @@ pub async fn counts_and_filters(index: &dyn SearchIndex) {
         let counted: i64 = page.summary.facets.category.iter().map(|value| value.count).sum();
         assert_eq!(counted, page.summary.total);
     }
+}
+
+/// A value that is too long to be filtered by is no product's, and no reason to list them all.
+pub async fn long_values_find_nothing(index: &dyn SearchIndex) {
+    let mut lamp = document(1, "Lamp", "Lights", "");
+    let value = "x".repeat(201);
+    lamp.attributes = [("shade".to_owned(), AttributeValue::Text(value.clone()))].into();
+    index.apply(&[put(lamp)]).await.unwrap();
+    let filtered = SearchQuery {
+        attributes: vec![("shade".into(), value)],
+        ..everything(Sort::Popular)
+    };
+    let page = index.search(&filtered).await.unwrap();
+    assert_eq!((page.ids.len(), page.summary.total), (0, 0));
 }
 
 /// In every order, pages join without a gap or a repetition, equal keys included.

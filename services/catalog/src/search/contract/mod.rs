@@ -27,7 +27,8 @@ macro_rules! search_contract {
                 pages_stay_joined_while_others_change,
                 refuses_foreign_cursors, survives_hostile_texts, follows_changes, falls_back_to_any_word, suggests,
                 removals_have_versions, concurrent_writers_agree, goes_on_after_another_adapters_page,
-                shows_where_words_stand, counts_beyond_the_bound, agrees_with_a_model
+                shows_where_words_stand, counts_beyond_the_bound,
+                finds_words_of_every_script, long_values_find_nothing, agrees_with_a_model
             );
         }
     };
@@ -52,12 +53,13 @@ pub use changes::{
     removals_have_versions, shows_where_words_stand,
 };
 pub use lists::{
-    counts_and_filters, pages_stay_joined_while_others_change, pages_without_gaps, refuses_foreign_cursors,
+    counts_and_filters, long_values_find_nothing, pages_stay_joined_while_others_change, pages_without_gaps,
+    refuses_foreign_cursors,
 };
 pub use model::agrees_with_a_model;
 pub use words::{
-    falls_back_to_any_word, finds_words_wherever_they_stand, forgives_one_slip_a_word, suggests,
-    survives_hostile_texts,
+    falls_back_to_any_word, finds_words_of_every_script, finds_words_wherever_they_stand,
+    forgives_one_slip_a_word, suggests, survives_hostile_texts,
 };
 
 const EPOCH: OffsetDateTime = datetime!(2024-01-01 00:00 UTC);

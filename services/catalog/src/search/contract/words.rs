@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
 use super::{document, fill, find, id, numbers, put, query};
-use crate::search::{SearchIndex, SearchQuery, SuggestionKind};
+use crate::search::{Capability, SearchIndex, SearchQuery, SuggestionKind};
 
 /// Words are found in names, brands, categories, attributes, descriptions and article numbers; a name counts most.
 pub async fn finds_words_wherever_they_stand(index: &dyn SearchIndex) {
@@ -30,6 +32,43 @@ pub async fn finds_words_wherever_they_stand(index: &dyn SearchIndex) {
     assert_eq!(numbers(&find(index, "15.6 laptop").await), [1, 2]);
     assert!(find(index, "zeppelin").await.ids.is_empty());
     assert_eq!(find(index, "laptop").await.corrected_query, None);
+}
+
+/// Letters with marks are found with and without them in every script, however they are composed, and are shown as they were.
+pub async fn finds_words_of_every_script(index: &dyn SearchIndex) {
+    let names = [
+        ("Чайник красный", "чайник"),
+        ("Ελληνικά κεραμικά", "ελληνικά"),
+        ("노트북 가방", "노트북"),
+        ("がま口", "がま口"),
+        ("किताब हिन्दी", "हिन्दी"),
+        ("Crème brûlée", "creme brûlee"),
+        ("Cre\u{300}me fouette\u{301}e", "crème fouettée"),
+        ("\u{338}Odd \u{338}lamp\u{338}", "lamp"),
+    ];
+    let products: Vec<_> = (1..)
+        .zip(names)
+        .map(|(number, (name, _))| put(document(number, name, "Things", "")))
+        .collect();
+    index.apply(&products).await.unwrap();
+    for (number, (name, text)) in (1_u128..).zip(names) {
+        let page = find(index, text).await;
+        assert!(numbers(&page).contains(&number), "{text}: {:?}", numbers(&page));
+        assert_eq!(page.corrected_query, None, "{text}");
+        if !index.lacks().contains(&Capability::Highlights) {
+            let shown = page.highlights[&id(number)].name.as_deref().unwrap();
+            let plain = shown.replace("<em>", "").replace("</em>", "");
+            assert!(plain.nfc().eq(name.nfc()) && shown.contains("<em>"), "{shown}");
+            assert!(is_nfc(shown), "{shown}");
+        }
+        let suggested = index.suggest(text, 10).await.unwrap();
+        assert!(
+            suggested
+                .iter()
+                .any(|suggestion| suggestion.product_id == Some(id(number))),
+            "{text}"
+        );
+    }
 }
 
 /// One wrong, missing, surplus or swapped letter in each word is forgiven, and the answer says so.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::client::{ElasticError, refusal_of_part};
+use super::document::composed;
 use super::mapping::CATEGORY_SEPARATOR;
 use super::query::List;
 use crate::search::cursor::{Key, Place};
@@ -203,7 +204,7 @@ impl Hit {
         let mut part = |field: &str| {
             self.highlight
                 .remove(field)
-                .and_then(|texts| texts.into_iter().next())
+                .and_then(|texts| texts.first().map(|text| composed(text)))
         };
         let highlights = Highlights {
             name: part("name"),

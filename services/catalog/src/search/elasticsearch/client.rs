@@ -204,24 +204,32 @@ fn refusal(status: StatusCode, body: &[u8]) -> ElasticError {
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT
-        | StatusCode::REQUEST_TIMEOUT => {
-            ElasticError::Unavailable(format!("it answered {}", status.as_u16()))
-        }
-        _ => {
-            let error = serde_json::from_slice::<Answer>(body).map(|answer| answer.error);
-            ElasticError::Answered {
-                status: status.as_u16(),
-                reason: reason(&error.unwrap_or_default()),
-            }
-        }
+        | StatusCode::REQUEST_TIMEOUT => ElasticError::Unavailable(not_now(status.as_u16(), &error_in(body))),
+        _ => ElasticError::Answered {
+            status: status.as_u16(),
+            reason: reason(&error_in(body)),
+        },
     }
+}
+
+/// The server's own error, if there is one in an answer.
+fn error_in(body: &[u8]) -> Value {
+    let answer = serde_json::from_slice::<Answer>(body).map(|answer| answer.error);
+    answer.unwrap_or_default()
+}
+
+/// A refusal for the time being, and why: a full disk looks like too many requests.
+fn not_now(status: u16, error: &Value) -> String {
+    format!("it answered {status} {}", reason(error))
+        .trim_end()
+        .to_owned()
 }
 
 /// An error of a part of an answer, as `_msearch` and `_bulk` have them.
 pub fn refusal_of_part(status: u16, error: &Value) -> ElasticError {
     match status {
         404 => ElasticError::NotFound,
-        408 | 429 | 502..=504 => ElasticError::Unavailable(format!("a part was answered {status}")),
+        408 | 429 | 502..=504 => ElasticError::Unavailable(not_now(status, error)),
         _ => ElasticError::Answered {
             status,
             reason: reason(error),
@@ -234,5 +242,22 @@ fn reason(error: &Value) -> String {
     let root = error.pointer("/root_cause/0").unwrap_or(error);
     let part = |name: &str| root.get(name).and_then(Value::as_str).unwrap_or_default();
     let text = format!("{} {}", part("type"), part("reason"));
-    text.chars().take(300).collect()
+    text.trim().chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refusal_of_part;
+    use serde_json::json;
+
+    #[test]
+    fn a_full_disk_is_told_from_too_many_requests() {
+        let error =
+            json!({"type": "cluster_block_exception", "reason": "disk usage exceeded flood-stage watermark"});
+        assert_eq!(
+            refusal_of_part(429, &error).to_string(),
+            "it answered 429 cluster_block_exception disk usage exceeded flood-stage watermark"
+        );
+        assert_eq!(refusal_of_part(503, &json!(null)).to_string(), "it answered 503");
+    }
 }

@@ -23,10 +23,10 @@ fn product(document: &Document) -> Value {
         "id": document.id,
         "version": document.version,
         "listed": true,
-        "sku": document.sku,
-        "name": composed(&document.name),
-        "labels": labels.into_iter().flatten().map(composed).collect::<Vec<_>>(),
-        "description": composed(&document.description),
+        "sku": decomposed(&document.sku),
+        "name": decomposed(&document.name),
+        "labels": labels.into_iter().flatten().map(decomposed).collect::<Vec<_>>(),
+        "description": decomposed(&document.description),
         "attributes": document.attributes.iter().filter_map(attribute).collect::<Vec<_>>(),
         "sort_name": facts::sort_name(document),
         "category": document.category,
@@ -45,13 +45,19 @@ fn product(document: &Document) -> Value {
 /// A flag that is set is known by its name, everything else by its value.
 fn attribute((name, value): (&String, &AttributeValue)) -> Option<String> {
     match value {
-        AttributeValue::Flag(true) => Some(composed(name)),
+        AttributeValue::Flag(true) => Some(decomposed(name)),
         AttributeValue::Flag(false) => None,
-        value => Some(composed(&value.shown())),
+        value => Some(decomposed(&value.shown())),
     }
 }
 
-/// Letters and their accents as one character, as the folding filter knows them.
-fn composed(text: &str) -> String {
+/// Letters and their marks apart, so that the filter which drops marks finds those of every script: a query's words come
+/// without them ([`text::words`]), and the folding filter knows those of Latin letters only.
+fn decomposed(text: &str) -> String {
+    text.nfd().collect()
+}
+
+/// Letters and their marks together again, as texts are shown.
+pub fn composed(text: &str) -> String {
     text.nfc().collect()
 }

@@ -150,7 +150,11 @@ fn all_of(filters: &[Value]) -> Value {
     json!({"bool": {"filter": filters}})
 }
 
+/// Of nothing, nothing: a `bool` without clauses would be everything.
 fn any_of(queries: &[Value]) -> Value {
+    if queries.is_empty() {
+        return json!({"match_none": {}});
+    }
     json!({"bool": {"should": queries, "minimum_should_match": 1}})
 }
 

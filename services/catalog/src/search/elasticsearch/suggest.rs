@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::ElasticSearch;
 use super::answer::Hit;
 use super::client::ElasticError;
+use super::document::composed;
 use super::mapping::STOP_WORDS;
 use crate::search::{Suggestion, SuggestionKind, text};
 
@@ -59,14 +60,12 @@ impl ElasticSearch {
 
 fn add(suggestions: &mut Vec<Suggestion>, hits: Vec<Hit>, limit: usize) {
     for hit in hits {
-        let Some(source) = hit.source else { continue };
-        if suggestions.len() < limit
-            && !suggestions
-                .iter()
-                .any(|suggestion| suggestion.text == source.name)
-        {
+        let Some(name) = hit.source.map(|source| composed(&source.name)) else {
+            continue;
+        };
+        if suggestions.len() < limit && !suggestions.iter().any(|suggestion| suggestion.text == name) {
             suggestions.push(Suggestion {
-                text: source.name,
+                text: name,
                 kind: SuggestionKind::Product,
                 product_id: Some(hit.id),
             });

@@ -1,3 +1,4 @@
+#!lua
 -- Lets an attempt to log in begin, unless failures and attempts under way reach the maximum.
 --
 -- KEYS[1] failures, KEYS[2] attempts under way, of one e-mail address: sorted sets, an attempt's stamp by its time in

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Ends all sessions of a user, those included that are being verified at this moment.
 --
 -- KEYS[1] the user's account, KEYS[2] the user's sessions

@@ -1,4 +1,8 @@
 //! The scripts, one file each, which says what it does and why it may be sent twice.
+//!
+//! When the server's memory is full, nobody can sign in: `admit` is refused as a whole (`#!lua`: not even its clearing up is
+//! done), and `begin` at its first write. What ends, marks or prolongs sessions that there are adds next to nothing and goes on
+//! (`allow-oom`): who fills the memory must not become safe from a block by it.
 
 use std::sync::LazyLock;
 

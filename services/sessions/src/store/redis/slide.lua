@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Moves a session's expiry, never back, and never that of a session that has ended or expired meanwhile.
 --
 -- KEYS[1] the session

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- The next stamp: a number greater than every one given before. Admissions and revocations take one each, so their order
 -- can be told.
 --

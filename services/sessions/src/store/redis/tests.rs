@@ -20,6 +20,8 @@ use crate::store::contract::{PER_USER_MAX, THROTTLE, admitted, begun, look_up, m
 use crate::store::{Admission, Begun, Capability, Marker, PENDING_MAX, SessionStore, Standing};
 use crate::token::Hash;
 
+mod trouble;
+
 const LIFETIME: Duration = Duration::days(30);
 
 /// A store of its own on the server that all tests share.

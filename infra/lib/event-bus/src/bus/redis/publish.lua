@@ -1,6 +1,7 @@
 -- An id for a new bus; 1 if there is a mark, its bus, event and position; then id, type and JSON of each event.
 -- Gives the bus's id and the last event's position; nothing when the bus lacks what was marked.
-redis.call('HSETNX', META, 'id', ARGV[1])
+-- To look needs no memory: a full server refuses the first write of a script, and nothing is written without events.
+if redis.call('HEXISTS', META, 'id') == 0 then redis.call('HSET', META, 'id', ARGV[1]) end
 local bus, head = redis.call('HGET', META, 'id'), meta('head')
 if ARGV[2] == '1' then
   local at = tonumber(ARGV[5])

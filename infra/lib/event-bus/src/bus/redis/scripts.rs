@@ -1,4 +1,7 @@
 //! The scripts, each a file of its own. Those about the stream begin with `prelude.lua`.
+//!
+//! When the server's memory is full, nothing is appended and no letter is put aside. All else adds next to nothing and goes on
+//! (`allow-oom`): otherwise a bus that a slow group has let fill up could never be read, and so never be trimmed.
 
 use std::sync::LazyLock;
 
@@ -6,10 +9,13 @@ use emporium_service_kit::redis::NamedScript;
 
 macro_rules! script {
     ($name:ident, $operation:literal, $file:literal) => {
+        script!($name, $operation, $file, "#!lua flags=allow-oom\n");
+    };
+    ($name:ident, $operation:literal, $file:literal, $header:literal) => {
         pub(super) static $name: LazyLock<NamedScript> = LazyLock::new(|| {
             NamedScript::new(
                 $operation,
-                concat!(include_str!("prelude.lua"), include_str!($file)),
+                concat!($header, include_str!("prelude.lua"), include_str!($file)),
             )
         });
     };
@@ -22,7 +28,7 @@ macro_rules! letter_script {
     };
 }
 
-script!(PUBLISH, "events.publish", "publish.lua");
+script!(PUBLISH, "events.publish", "publish.lua", "");
 script!(PROGRESS, "events.progress", "progress.lua");
 script!(CLAIM, "events.claim", "claim.lua");
 script!(ACKNOWLEDGE, "events.acknowledge", "acknowledge.lua");

@@ -1,6 +1,7 @@
 //! Opening: the URL, and whether what answers there will do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use emporium_service_kit::client::http_builder;
 use emporium_service_kit::metrics::Metrics;
@@ -8,8 +9,11 @@ use reqwest::{Method, Url};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::{Body, CALLS_MAX, CONNECT_TIMEOUT, Client, ElasticError, Request};
+use super::{Body, CALLS_MAX, CONNECT_TIMEOUT, Client, ElasticError, Request, SEARCH_TIMEOUT};
 
+/// How long the first answer may take: a server that has just started, or a busy machine, is slow at first, and a service
+/// that does not start is worse than one that starts late.
+const START_TIMEOUT: Duration = Duration::from_secs(8);
 /// The oldest version that has everything in use, and that Elastic still mended when this was written.
 const VERSION_MAJOR_MIN: u32 = 8;
 /// Where Elasticsearch listens, with or without TLS.
@@ -132,7 +136,7 @@ impl Client {
             metrics,
             permits: Arc::new(Semaphore::new(CALLS_MAX)),
         };
-        let version = client.version().await.map_err(|error| match error {
+        let version = client.version(START_TIMEOUT).await.map_err(|error| match error {
             ElasticError::Unavailable(reason) => ConnectError::Unreachable(reason),
             ElasticError::Refused => ConnectError::Credentials,
             other => ConnectError::Foreign(other.to_string()),
@@ -141,21 +145,23 @@ impl Client {
         Ok(client)
     }
 
-    async fn version(&self) -> Result<Version, ElasticError> {
+    async fn version(&self, timeout: Duration) -> Result<Version, ElasticError> {
         let request = Request {
             operation: "info",
             method: Method::GET,
             path: "",
             body: Body::None,
             text: "GET /",
-            timeout: super::SEARCH_TIMEOUT * 2,
+            timeout,
         };
         self.send(request, |_| 1).await.map(|root: Root| root.version)
     }
 
     /// The server's version. Also a ping: nothing is smaller.
     pub async fn version_number(&self) -> Result<String, ElasticError> {
-        self.version().await.map(|version| version.number)
+        self.version(SEARCH_TIMEOUT * 2)
+            .await
+            .map(|version| version.number)
     }
 }
 
