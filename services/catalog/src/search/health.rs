@@ -52,7 +52,7 @@ const HOLD_MIN: Duration = Duration::from_secs(1);
 /// But no longer than this.
 const HOLD_MAX: Duration = Duration::from_secs(16);
 /// A server that kept its callers content for so long has a clean slate.
-const STEADY: Duration = Duration::from_secs(60);
+const STEADY: Duration = Duration::from_mins(1);
 
 /// What is known of an index. Shared by all clones. It works as a circuit breaker: the first question that gets no answer
 /// keeps the others away, and only whoever watches lets them in again, so no caller pays for finding out. A server that is
