@@ -41,6 +41,14 @@ with_install_lock() (
   "$@" 9>&-
 )
 
+# absolute PATH: the same seen from anywhere; servers change into their folder.
+absolute() {
+  case $1 in
+    /*) echo "$1" ;;
+    *) echo "$PWD/$1" ;;
+  esac
+}
+
 # answers PORT: does something listen there?
 answers() {
   (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
@@ -53,6 +61,10 @@ in_background() {
   if running "$pid_file"; then
     echo "$store: runs already, process $(head -1 "$pid_file")"
     return
+  fi
+  # Whoever is there would be taken for the server that is to be started.
+  if $check; then
+    fail "port $port is in use by another server; choose one with PORT"
   fi
   setsid "$@" >"$log" 2>&1 </dev/null &
   local pid=$!

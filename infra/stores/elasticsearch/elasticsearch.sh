@@ -17,7 +17,7 @@ small_heap="-Xms4m -Xmx64m -XX:+UseSerialGC"
 
 port=${PORT:-9200}
 home=$stores_home/elasticsearch-$version
-data=${DATA:-$stores_home/data/elasticsearch-$port}
+data=$(absolute "${DATA:-$stores_home/data/elasticsearch-$port}")
 pid_file=$data/server.pid
 
 # Prints the home of the newest JDK that is new enough.

@@ -13,7 +13,7 @@ source "$here/../common.sh"
 
 flavour=${FLAVOUR:-redis}
 port=${PORT:-6379}
-data=${DATA:-$stores_home/data/$flavour-$port}
+data=$(absolute "${DATA:-$stores_home/data/$flavour-$port}")
 pid_file=$data/server.pid
 
 case $flavour in

@@ -4,9 +4,9 @@
 //! because a connection that nobody used tells of its server's restart only when it is used. So every command and every
 //! script that goes through here must be **repeatable**: doing it twice is like doing it once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::aio::ConnectionManager;
 use ::redis::cluster_async::ClusterConnection;
 use ::redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind};
 
@@ -16,9 +16,11 @@ use crate::{StoreError, report};
 
 mod connect;
 mod facts;
+mod single;
 
 pub use connect::ConnectError;
 pub use facts::{Durability, Info};
+use single::Single;
 
 /// The scheme of [`crate::StoreSetting::scheme`], and the name in metrics and reports.
 pub const REDIS: &str = "redis";
@@ -40,7 +42,7 @@ pub struct Redis {
 
 #[derive(Clone)]
 enum Connection {
-    Single(ConnectionManager),
+    Single(Arc<Single>),
     Cluster(ClusterConnection),
 }
 
@@ -120,7 +122,7 @@ impl Redis {
     ) -> Result<T, StoreError> {
         self.observed(operation, operation, || async {
             match self.connection.clone() {
-                Connection::Single(mut connection) => command.query_async(&mut connection).await,
+                Connection::Single(single) => command.query_async(&mut single.manager()).await,
                 Connection::Cluster(mut connection) => command.query_async(&mut connection).await,
             }
         })
@@ -131,7 +133,7 @@ impl Redis {
     pub async fn run<T: FromRedisValue>(&self, run: &Invocation<'_>) -> Result<T, StoreError> {
         self.observed(run.named.name, run.named.text, || async {
             match self.connection.clone() {
-                Connection::Single(mut connection) => run.inner.invoke_async(&mut connection).await,
+                Connection::Single(single) => run.inner.invoke_async(&mut single.manager()).await,
                 Connection::Cluster(mut connection) => run.inner.invoke_async(&mut connection).await,
             }
         })
@@ -181,7 +183,20 @@ impl Redis {
             answered.await.unwrap_or_else(|_| Err(timed_out()))
         };
         let result = observe::observed(&self.metrics, call, |_| 1, RedisError::category, bounded).await;
-        result.map_err(store_error)
+        match result {
+            Ok(answer) => Ok(answer),
+            Err(error) if self.is_refused(&error).await => Err(StoreError::Unavailable(error.into())),
+            Err(error) => Err(store_error(error)),
+        }
+    }
+
+    /// Whether the server refuses the connection, whatever it was asked; it is then opened anew for later calls. (The
+    /// cluster's driver does that by itself.)
+    async fn is_refused(&self, error: &RedisError) -> bool {
+        match &self.connection {
+            Connection::Single(single) if !error.is_io_error() => single.is_refused().await,
+            _ => false,
+        }
     }
 }
 

@@ -44,6 +44,9 @@ pub struct StoreReport {
     pub lag: Option<i64>,
     /// What the adapter lacks.
     pub lacks: Vec<Lack>,
+    /// What it is busy with, if that keeps it from its work for a while: an index that is being built.
+    #[serde(default)]
+    pub state: Option<String>,
     /// Why the rest is not known: the store does not answer.
     pub error: Option<String>,
 }
@@ -61,6 +64,7 @@ impl StoreReport {
             size_bytes: None,
             lag: None,
             lacks: Vec::new(),
+            state: None,
             error: None,
         }
     }

@@ -75,7 +75,7 @@ pub const KNOWN: [Known; 9] = [
     of(
         CATALOG_SEARCH,
         ServiceName::Catalog,
-        &["postgres", "elasticsearch"],
+        &["elasticsearch"],
         "the search index",
     ),
     later("EMPORIUM_RECOMMENDATIONS_STORE", "recommendations"),
@@ -144,7 +144,7 @@ impl StoreUrls {
             .iter()
             .find(|known| known.name == name)
             .ok_or_else(|| names::unknown(name))?;
-        if url.is_empty() {
+        if url.is_empty() || known.name == CATALOG_SEARCH && is_own_database(&url) {
             self.0.remove(known.name);
             return Ok(());
         }
@@ -172,6 +172,12 @@ impl StoreUrls {
     pub fn address(&self, name: &str) -> Option<String> {
         self.get(name).map(address::of)
     }
+}
+
+/// The search index on PostgreSQL is in the catalog's own database and in no other, so its URL is but a scheme.
+fn is_own_database(url: &str) -> bool {
+    let scheme = url.trim_end_matches("//");
+    scheme.eq_ignore_ascii_case("postgres:") || scheme.eq_ignore_ascii_case("postgresql:")
 }
 
 /// What can be said of a URL without asking its store.

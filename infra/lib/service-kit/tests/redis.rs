@@ -156,3 +156,43 @@ async fn what_will_not_do_is_refused() {
     assert!(matches!(refused, ConnectError::Database(99999)), "{refused}");
     connected(&format!("redis://default:right@{address}/3")).await;
 }
+
+/// A server that refuses a connection (here because its password was changed) is used again when it stops refusing, without a
+/// restart of the service; until then callers are told to try again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_connection_is_opened_again() {
+    let settings = RedisSettings {
+        password: Some("first".into()),
+        ..RedisSettings::default()
+    };
+    let Some(own) = stores::own_redis_with(settings).await else {
+        return;
+    };
+    let (redis, _) = connected(&own.url).await;
+    let (operator, _) = connected(&own.url).await;
+    let set = |password: &str| {
+        let mut set = cmd("CONFIG");
+        set.arg("SET").arg("requirepass").arg(password);
+        set
+    };
+    let mut kill = cmd("CLIENT");
+    kill.arg("KILL")
+        .arg("TYPE")
+        .arg("normal")
+        .arg("SKIPME")
+        .arg("yes");
+    operator
+        .command::<()>("CONFIG SET", &set("second"))
+        .await
+        .unwrap();
+    operator.command::<i64>("CLIENT KILL", &kill).await.unwrap();
+    for id in 0..20 {
+        let refused = add(&redis, "refused", id).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+    operator.command::<()>("CONFIG SET", &set("first")).await.unwrap();
+    eventually("it is used again", 5, async || {
+        add(&redis, "refused", 1).await.ok()
+    })
+    .await;
+}

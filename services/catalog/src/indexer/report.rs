@@ -104,7 +104,13 @@ impl Inspect for Indexer {
         match self.state().await {
             Ok(state) => {
                 report.lag = Some(state.lag);
-                report.error = report.error.or(state.error).or(state.fault);
+                report.state = state.building.map(|_| {
+                    let (done, total) = (state.done, state.total);
+                    format!("being built: {done} of {total} products")
+                });
+                // The database answers while there is no whole index: nothing is wrong with that.
+                let fault = state.fault.filter(|_| report.state.is_none());
+                report.error = report.error.or(state.error).or(fault);
             }
             Err(error) => report.error = report.error.or_else(|| Some(error.to_string())),
         }

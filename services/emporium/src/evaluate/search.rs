@@ -114,7 +114,7 @@ async fn caught_up(catalog: &Client) -> Result<bool, Error> {
         let index = reports.into_iter().find(|report| report.adapter == ELASTICSEARCH);
         let Some(index) = index else { return Ok(false) };
         // The error may be that it is being built, or has not been looked at yet.
-        let waits_for = match (index.error, index.lag.unwrap_or(0)) {
+        let waits_for = match (index.error.or(index.state), index.lag.unwrap_or(0)) {
             (None, 0) => {
                 progress.end();
                 return Ok(true);

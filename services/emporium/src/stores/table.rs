@@ -3,6 +3,8 @@
 use comfy_table::{Table, presets};
 use indicatif::{BinaryBytes, HumanCount};
 
+use emporium_service_kit::StoreReport;
+
 use super::{NOT_RUNNING, Row};
 
 /// What is not known.
@@ -34,7 +36,7 @@ fn cells(row: &Row) -> [String; 8] {
             Some(NOT_RUNNING.to_owned()),
         ),
         Some(_) => (report.adapter.clone(), Some("cannot be used".to_owned())),
-        None => (report.adapter.clone(), report.version.clone()),
+        None => (report.adapter.clone(), version(report)),
     };
     let size = report.size_bytes.and_then(|bytes| u64::try_from(bytes).ok());
     let lag = report.lag.and_then(|lag| u64::try_from(lag).ok());
@@ -48,6 +50,15 @@ fn cells(row: &Row) -> [String; 8] {
         known(size.map(|bytes| BinaryBytes(bytes).to_string())),
         known(lag.map(|lag| HumanCount(lag).to_string())),
     ]
+}
+
+/// The server's version, and what it is busy with.
+fn version(report: &StoreReport) -> Option<String> {
+    let version = report.version.clone()?;
+    Some(match &report.state {
+        Some(state) => format!("{version}, {state}"),
+        None => version,
+    })
 }
 
 /// What the adapters in use lack, a line each; said once where several rows say the same.
@@ -78,6 +89,7 @@ mod tests {
     fn rows_are_shown_with_units_and_lacks_in_words() {
         let mut report = StoreReport::of("store", Some("EMPORIUM_CARTS_STORE"), "redis");
         report.version = Some("Redis 8.2.3".to_owned());
+        report.state = Some("being built".to_owned());
         report.latency_ms = Some(0.1234);
         report.size_bytes = Some(3 << 20);
         report.lacks = vec![Lack {
@@ -89,7 +101,7 @@ mod tests {
         let rows = [Row::new("carts", report), Row::new("users", silent)];
         let text = of(&rows).to_string();
         for word in [
-            "Redis 8.2.3",
+            "Redis 8.2.3, being built",
             "0.12 ms",
             "3.00 MiB",
             "postgresql (embedded)",
@@ -117,6 +129,7 @@ mod tests {
                 "service",
                 "setting",
                 "size_bytes",
+                "state",
                 "version"
             ]
         );

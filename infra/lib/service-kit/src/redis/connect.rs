@@ -1,9 +1,12 @@
 //! Opening: the URL, what kind of server answers, and whether it will do.
 
-use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use std::sync::Arc;
+
+use ::redis::aio::ConnectionManagerConfig;
 use ::redis::cluster::ClusterClient;
 use ::redis::{Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, cmd};
 
+use super::single::Single;
 use super::{CONNECT_TIMEOUT, Connection, Info, RECONNECT_PAUSE_MAX, RESPONSE_TIMEOUT, Redis};
 use crate::metrics::Metrics;
 
@@ -80,11 +83,7 @@ impl Redis {
                 .set_max_delay(RECONNECT_PAUSE_MAX)
                 .set_number_of_retries(RECONNECTS.into())
                 .set_pipeline_buffer_size(QUEUE);
-            Connection::Single(
-                ConnectionManager::new_with_config(client, config)
-                    .await
-                    .map_err(refused)?,
-            )
+            Connection::Single(Arc::new(Single::open(client, config).await.map_err(refused)?))
         };
         Ok(Self { connection, metrics })
     }

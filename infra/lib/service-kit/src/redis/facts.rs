@@ -117,7 +117,7 @@ impl Redis {
     ) -> Result<T, StoreError> {
         self.observed(operation, operation, || async {
             match self.connection.clone() {
-                Connection::Single(mut connection) => command.query_async(&mut connection).await,
+                Connection::Single(single) => command.query_async(&mut single.manager()).await,
                 Connection::Cluster(mut connection) => {
                     let one = RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random);
                     let value: Value = connection.route_command(command.clone(), one).await?;

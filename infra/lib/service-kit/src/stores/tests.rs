@@ -130,6 +130,18 @@ fn wrong_schemes_and_texts_that_are_no_urls_are_refused() {
     ] {
         from(None, &[(name, url)]).unwrap_or_else(|error| panic!("{url}: {error}"));
     }
+    // The catalog's own database has no address; another one cannot hold the index.
+    for own in ["postgres:", "PostgreSQL://"] {
+        assert_eq!(
+            from(None, &[(CATALOG_SEARCH, own)]).unwrap().get(CATALOG_SEARCH),
+            None
+        );
+    }
+    refused(
+        None,
+        &[(CATALOG_SEARCH, "postgres://u:s3cr3t@h/d")],
+        &[CATALOG_SEARCH, "own database"],
+    );
 }
 
 #[test]
