@@ -4,14 +4,16 @@
 mod support;
 
 use emporium_event_bus::event::CloudEvent;
-use emporium_service_kit::ServiceName;
 use emporium_service_kit::client::http_builder;
+use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::stores::CATALOG_SEARCH;
+use emporium_service_kit::{ServiceName, serve};
 use emporium_test_kit::{Reply, eventually, stores};
 use futures::future::join_all;
 use serde_json::{Value, json};
-use support::corner::{Corner, all_ids, answers_from_the_index, ids, in_role, is_degraded};
+use support::corner::{Corner, all_ids, answers_from_the_index, build, ids, in_role, is_degraded};
 use support::{create, gateway};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 fn sale(product: &str, quantity: i64) -> CloudEvent {
@@ -254,6 +256,55 @@ async fn another_databases_index_is_never_served_and_replaced_at_the_start() {
     .await;
     assert_eq!(corner.indices().await.len(), 1);
     new.stop().await;
+    corner.clear().await;
+}
+
+/// A database that was restored from a backup has forgotten what the index knows. Versions cannot tell: they begin again where
+/// the backup ends, and the index would keep what it has.
+#[tokio::test]
+async fn an_index_ahead_of_a_restored_database_is_built_anew() {
+    let Some(server) = stores::elasticsearch().await else {
+        return;
+    };
+    let corner = Corner::on(&server.url);
+    let before = corner.start(30).await;
+    create(&gateway(&before), "MUG-1", 1).await;
+    answers_from_the_index(&gateway(&before), 20).await;
+    let end: i64 = sqlx::query_scalar("SELECT sequenced FROM catalog_outbox_head")
+        .fetch_one(&before.db())
+        .await
+        .unwrap();
+    let index = eventually("the index says how far it is", 20, async || {
+        let index = corner.indices().await.pop_first()?;
+        let noted = corner.ask(&format!("{index}/_doc/position")).await;
+        (noted["_version"] == end).then_some(index)
+    })
+    .await;
+    let mut environment = before.environment.clone();
+    before.stop().await;
+
+    // As if it had come further than the database knows.
+    let note = format!(
+        "{}/{index}/_doc/position?version=1000000&version_type=external_gte",
+        corner.http
+    );
+    let http = http_builder().build().unwrap();
+    let noted = http
+        .put(note)
+        .json(&json!({"version": 1_000_000, "listed": false}))
+        .send()
+        .await;
+    assert!(noted.unwrap().status().is_success());
+    environment.shutdown = CancellationToken::new();
+    environment.metrics = Metrics::new(ServiceName::Catalog);
+    let again = build(&environment, &corner.setting, 30).await.unwrap();
+    let running = serve::start(&environment, again, serve::listen("127.0.0.1:0").await.unwrap()).unwrap();
+    eventually("another index serves", 20, async || {
+        let indices = corner.indices().await;
+        (indices.len() == 1 && !indices.contains(&index)).then_some(())
+    })
+    .await;
+    running.stop().await;
     corner.clear().await;
 }
 

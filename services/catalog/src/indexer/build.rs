@@ -35,6 +35,7 @@ impl Indexer {
         self.index().create(&name, feed.history).await?;
         let done = self.fill(&name, position, total).await?;
         let position = self.catch_up(&name, position, done).await?;
+        self.index().note_position(&name, position).await?;
         self.index().refresh(&name).await?;
         self.make_serve(&name, feed).await?;
         feed::finish(db, alias, self.me, &name, position).await?;

@@ -236,7 +236,9 @@ impl Indexer {
                 Todo::Build("its mapping is another version's")
             }
             () if feed.index_name.as_ref() != Some(&serving.name) => Todo::Build("how far it is was lost"),
-            () if feed.position > end => Todo::Build("it is ahead of the database, which is an older one"),
+            () if feed.position > end || is_new && self.index().position(&serving.name).await? > end => {
+                Todo::Build("it is ahead of the database, which is an older one")
+            }
             () => Todo::Follow,
         })
     }
@@ -267,6 +269,7 @@ impl Indexer {
         if !ids.is_empty() {
             let changes = self.store.index_changes(&ids).await?;
             self.index().write(index, &changes).await?;
+            self.index().note_position(index, page.next_after).await?;
         }
         Ok((page.next_after, page.at_end))
     }

@@ -82,6 +82,15 @@ struct StoreStats {
     size_in_bytes: i64,
 }
 
+/// The id of the document that says how far an index is; products have UUIDs.
+const POSITION: &str = "position";
+
+#[derive(Deserialize)]
+struct Versioned {
+    #[serde(rename = "_version")]
+    version: i64,
+}
+
 impl ElasticSearch {
     /// A name for a new index.
     pub fn new_index_name(&self) -> String {
@@ -191,6 +200,26 @@ impl ElasticSearch {
             return Ok(written);
         }
         Err(ElasticError::Unreadable("a bulk answer without items".to_owned()))
+    }
+
+    /// Notes in an index how much of the history is in it, and never less than was noted before. The database notes that too;
+    /// but a database that was restored from a backup has forgotten what came after it, and only the index can tell.
+    pub async fn note_position(&self, index: &str, position: i64) -> Result<(), ElasticError> {
+        let action = json!({"index": {"_id": POSITION, "version": position, "version_type": "external_gte"}});
+        let note = json!({"version": position, "listed": false});
+        self.bulk(index, format!("{action}\n{note}\n")).await.map(drop)
+    }
+
+    /// How much of the history an index says it has; 0 when it says nothing.
+    pub async fn position(&self, index: &str) -> Result<i64, ElasticError> {
+        let path = format!("{index}/_doc/{POSITION}?filter_path=_version");
+        let text = "GET /{index}/_doc/position";
+        let request = reading("get position", Method::GET, &path, Body::None, text);
+        match self.client.send(request, |_: &Versioned| 1).await {
+            Ok(found) => Ok(found.version),
+            Err(ElasticError::NotFound) => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes everything written so far visible to searches.
