@@ -250,6 +250,10 @@ impl Indexer {
         };
         let (position, at_end) = self.follow_into(index, feed.position).await?;
         if position > feed.position {
+            if at_end {
+                // Who reads that nothing is left to follow expects to find it.
+                self.index().refresh(index).await?;
+            }
             feed::advance(&self.store.db, self.index().alias(), self.me, index, position).await?;
         }
         Ok(at_end)

@@ -42,11 +42,12 @@ pub fn score(found: &[String], ratings: &Ratings) -> Option<Score> {
 /// Discounted cumulated gain of the first [`DEPTH`] ratings.
 fn dcg(ratings: impl Iterator<Item = f64>) -> f64 {
     let ranks = (1_u32..).map(f64::from);
-    ratings
+    let gains = ratings
         .take(DEPTH)
         .zip(ranks)
-        .map(|(rating, rank)| (rating.exp2() - 1.0) / (rank + 1.0).log2())
-        .sum()
+        .map(|(rating, rank)| (rating.exp2() - 1.0) / (rank + 1.0).log2());
+    // The sum of nothing is -0.
+    gains.sum::<f64>() + 0.0
 }
 
 /// The mean over queries and its standard error (sample standard deviation over the root of the number); without queries
