@@ -9,6 +9,7 @@ use anyhow::{Context, bail, ensure};
 use emporium_embedded_postgres::{Server, Settings};
 use emporium_service_kit::auth::{Callers, Secret};
 use emporium_service_kit::metrics::Metrics;
+use emporium_service_kit::report::Server as _;
 use emporium_service_kit::stores::{CATALOG_SEARCH, EVENTS};
 use emporium_service_kit::{Clock, Db, Environment, Redis, ServiceName, StoreUrls};
 use emporium_test_kit::stores::{self, Durability, OwnStore};

@@ -105,18 +105,7 @@ pub fn document(number: usize, now: OffsetDateTime) -> Document {
 
 /// Everything, best first, nothing filtered.
 fn all() -> SearchQuery {
-    SearchQuery {
-        text: None,
-        category: None,
-        brand: None,
-        price_min: None,
-        price_max: None,
-        in_stock: None,
-        attributes: Vec::new(),
-        sort: Sort::Relevance,
-        cursor: None,
-        limit: PAGE,
-    }
+    SearchQuery::everything(Sort::Relevance, PAGE)
 }
 
 /// The first page of what has so many words, which are those of some product's name.

@@ -8,6 +8,7 @@ pub mod store;
 
 use std::time::Duration;
 
+use emporium_service_kit::report::Opened;
 use emporium_service_kit::{Environment, Service, StartError, reaper};
 
 pub use crate::config::Config;
@@ -23,7 +24,7 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
 
 /// Builds the service: store, routes, reaper.
 pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
-    let store = store::open(environment).await?;
+    let Opened { store, report } = store::open(environment).await?;
     let app = App {
         store: store.clone(),
         clock: environment.clock.clone(),
@@ -35,7 +36,7 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         async move { store.reap(now, max).await }
     });
     Ok(Service::new(routes::api().with_state(app))
-        .store(checked.clone())
+        .store(report)
         .task("reaper", reap)
         .ready_check("store", move || {
             let store = checked.clone();

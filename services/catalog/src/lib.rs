@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use emporium_event_bus::{BusError, ConsumerGroup, Outbox, StartAt};
-use emporium_service_kit::report::PostgresStore;
+use emporium_service_kit::report::StoreOn;
 use emporium_service_kit::{Currency, Environment, Service, ServiceName, StartError};
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +63,7 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
     let stop = environment.shutdown.clone();
     let (relay_stop, sales_stop, expiry_stop) = (stop.clone(), stop.clone(), stop.clone());
     let service = Service::new(routes::api().with_state(app))
-        .store(PostgresStore::own(store.db.clone()))
+        .store(StoreOn::own(store.db.clone()))
         .store(
             emporium_event_bus::EventsReport::of(&bus)
                 .group(&sales)
@@ -81,7 +81,7 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
     let service = service.task("expiry", move || expiry::run(store.clone(), expiry_stop.clone()));
     Ok(match indexer {
         Some(indexer) => with_index(service, indexer, &stop),
-        None => service.store(Arc::new(search::postgres::InOwnDatabase(database))),
+        None => service.store(search::postgres::report(database)),
     })
 }
 

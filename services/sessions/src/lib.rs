@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, StartAt};
+use emporium_service_kit::report::Opened;
 use emporium_service_kit::{Environment, Service, ServiceName, StartError, reaper};
 
 pub use crate::config::{Config, Sliding, Throttle};
@@ -34,7 +35,7 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
 /// Builds the service: store, routes, consumer of the users' events, reaper.
 pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
     let terms = config.terms();
-    let store::Opened { store, report } = store::open(environment, terms.lifetime).await?;
+    let Opened { store, report } = store::open(environment, terms.lifetime).await?;
     let bus = emporium_event_bus::open(environment)
         .await
         .map_err(BusError::into_start_error)?;

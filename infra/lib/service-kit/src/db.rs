@@ -17,6 +17,7 @@ use sqlx::{ConnectOptions, Connection, Either, Execute, Executor, PgPool, Postgr
 use tokio::time::Sleep;
 
 use crate::metrics::{Metrics, Operation};
+use crate::observe::{self, Call};
 
 mod error;
 pub use error::StoreError;
@@ -315,16 +316,11 @@ fn observe<'q, E: 'q + Execute<'q, Postgres>>(
     let (statement, persistent) = (query.statement().cloned(), query.persistent());
     let sql = query.sql().into_sql_str();
     let operation = operation_of(sql.as_str());
-    let span = tracing::debug_span!(
-        target: "emporium::store",
-        "store call",
-        otel.kind = "client",
-        db.system.name = STORE,
-        db.operation.name = operation.as_str(),
-        db.query.text = sql.as_str(),
-        db.response.returned_rows = tracing::field::Empty,
-        error.type = tracing::field::Empty,
-    );
+    let span = observe::span(Call {
+        system: STORE,
+        operation: operation.as_str(),
+        text: sql.as_str(),
+    });
     let watch = Watch {
         metrics: metrics.clone(),
         operation,

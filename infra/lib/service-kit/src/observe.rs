@@ -1,5 +1,5 @@
-//! Calls to stores other than PostgreSQL, observed: a span with the OpenTelemetry database conventions and the same
-//! histograms as for PostgreSQL, once, wherever the client is wrapped.
+//! Calls to stores, observed: a span with the OpenTelemetry database conventions and a histogram, once, wherever the client
+//! is wrapped. [`observed`] does both for stores other than PostgreSQL, whose driver is wrapped in [`crate::db`].
 
 use std::time::Instant;
 
@@ -18,15 +18,9 @@ pub struct Call<'a> {
     pub text: &'a str,
 }
 
-/// Runs a call to a store and measures it. `rows` counts what came back; `error_type` names what went wrong in a word.
-pub async fn observed<T, E>(
-    metrics: &Metrics,
-    call: Call<'_>,
-    rows: impl FnOnce(&T) -> u64,
-    error_type: impl FnOnce(&E) -> &str,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
-    let span = tracing::debug_span!(
+/// The span of a call to a store, by the OpenTelemetry database conventions; what comes of it is recorded later.
+pub(crate) fn span(call: Call<'_>) -> tracing::Span {
+    tracing::debug_span!(
         target: "emporium::store",
         "store call",
         otel.kind = "client",
@@ -35,7 +29,18 @@ pub async fn observed<T, E>(
         db.query.text = call.text,
         db.response.returned_rows = tracing::field::Empty,
         error.type = tracing::field::Empty,
-    );
+    )
+}
+
+/// Runs a call to a store and measures it. `rows` counts what came back; `error_type` names what went wrong in a word.
+pub async fn observed<T, E>(
+    metrics: &Metrics,
+    call: Call<'_>,
+    rows: impl FnOnce(&T) -> u64,
+    error_type: impl FnOnce(&E) -> &str,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let span = span(call);
     let watch = Watch {
         metrics,
         call,

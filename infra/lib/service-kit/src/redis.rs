@@ -7,19 +7,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use ::redis::cluster_async::ClusterConnection;
 use ::redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind};
 
+use crate::StoreError;
 use crate::metrics::Metrics;
 use crate::observe::{self, Call};
-use crate::{StoreError, report};
+use crate::report::{self, Server, ServerFacts};
 
 mod connect;
 mod facts;
 mod single;
 
 pub use connect::ConnectError;
-pub use facts::{Durability, Info};
+pub use facts::{Durability, Info, Promises};
 use single::Single;
 
 /// The scheme of [`crate::StoreSetting::scheme`], and the name in metrics and reports.
@@ -229,12 +232,16 @@ fn is_passing(code: Option<&str>) -> bool {
     )
 }
 
-impl Redis {
-    /// What the server says of itself, for reports.
-    pub async fn facts(&self) -> Result<report::ServerFacts, StoreError> {
+#[async_trait]
+impl Server for Redis {
+    fn adapter(&self) -> &'static str {
+        REDIS
+    }
+
+    async fn facts(&self) -> Result<ServerFacts, StoreError> {
         let latency_ms = report::latency_ms(|| self.ping()).await?;
         let info = self.info().await?;
-        Ok(report::ServerFacts {
+        Ok(ServerFacts {
             version: info.product(),
             latency_ms,
             durability: self.durability(&info).await.to_string(),

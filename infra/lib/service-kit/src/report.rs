@@ -23,6 +23,16 @@ pub struct Lack {
     pub consequence: String,
 }
 
+impl Lack {
+    /// A capability, and what follows from its absence.
+    pub fn new(capability: &str, consequence: &str) -> Self {
+        Self {
+            capability: capability.to_owned(),
+            consequence: consequence.to_owned(),
+        }
+    }
+}
+
 /// A store as its service sees it just now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoreReport {
@@ -45,7 +55,8 @@ pub struct StoreReport {
     /// What the adapter lacks.
     pub lacks: Vec<Lack>,
     /// What it is busy with, if that keeps it from its work for a while: an index that is being built.
-    #[serde(default)]
+    /// Left out while there is nothing to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Why the rest is not known: the store does not answer.
     pub error: Option<String>,
@@ -123,9 +134,23 @@ where
     Ok(times[PINGS / 2].as_secs_f64() * 1_000.0)
 }
 
-impl Db {
-    /// What the PostgreSQL server says of itself and of this database.
-    pub async fn facts(&self) -> Result<ServerFacts, StoreError> {
+/// A server that can tell about itself: its client.
+#[async_trait]
+pub trait Server: Send + Sync {
+    /// The adapter's name in reports.
+    fn adapter(&self) -> &'static str;
+
+    /// What it says of itself.
+    async fn facts(&self) -> Result<ServerFacts, StoreError>;
+}
+
+#[async_trait]
+impl Server for Db {
+    fn adapter(&self) -> &'static str {
+        "postgresql"
+    }
+
+    async fn facts(&self) -> Result<ServerFacts, StoreError> {
         let latency_ms = latency_ms(|| self.ping()).await?;
         let (version, commit, fsync, size): (String, String, String, i64) = sqlx::query_as(
             "SELECT current_setting('server_version'), current_setting('synchronous_commit'), current_setting('fsync'),
@@ -142,35 +167,62 @@ impl Db {
     }
 }
 
-/// A PostgreSQL that a service keeps something in, for reports.
-#[derive(Debug)]
-pub struct PostgresStore {
-    /// The database.
-    pub db: Db,
-    /// What it is used for.
-    pub role: &'static str,
-    /// The setting that could pick another store.
-    pub setting: Option<&'static str>,
+/// A store on a server, for reports.
+pub struct StoreOn<S> {
+    server: S,
+    outline: StoreReport,
 }
 
-impl PostgresStore {
-    /// A service's own database, for which there is no setting.
-    pub fn own(db: Db) -> Arc<dyn Inspect> {
-        Arc::new(Self {
-            db,
-            role: "store",
-            setting: None,
-        })
+impl<S: Server + 'static> StoreOn<S> {
+    /// What is kept on `server` as `role`, and what it lacks there; `setting` could pick another one.
+    pub fn shared(
+        server: S,
+        role: &str,
+        setting: Option<&str>,
+        lacks: impl IntoIterator<Item = Lack>,
+    ) -> Arc<dyn Inspect> {
+        let mut outline = StoreReport::of(role, setting, server.adapter());
+        outline.lacks = lacks.into_iter().collect();
+        Arc::new(Self { server, outline })
+    }
+
+    /// A service's own store, for which there is no setting.
+    pub fn own(server: S) -> Arc<dyn Inspect> {
+        Self::shared(server, "store", None, [])
     }
 }
 
 #[async_trait]
-impl Inspect for PostgresStore {
+impl<S: Server> Inspect for StoreOn<S> {
     fn outline(&self) -> StoreReport {
-        StoreReport::of(self.role, self.setting, "postgresql")
+        self.outline.clone()
     }
 
     async fn inspect(&self) -> StoreReport {
-        self.outline().with(self.db.facts().await)
+        self.outline().with(self.server.facts().await)
+    }
+}
+
+/// A store that a setting picked.
+pub struct Opened<T: ?Sized> {
+    /// To use.
+    pub store: Arc<T>,
+    /// To tell about.
+    pub report: Arc<dyn Inspect>,
+}
+
+impl<T: ?Sized> Opened<T> {
+    /// The store that is on `server`. Says in the log what it lacks.
+    pub fn new(
+        store: Arc<T>,
+        server: impl Server + 'static,
+        setting: &str,
+        lacks: impl IntoIterator<Item = Lack>,
+    ) -> Self {
+        let report = StoreOn::shared(server, "store", Some(setting), lacks);
+        for lack in report.outline().lacks {
+            tracing::warn!(lacks = lack.capability, "{setting}: {}", lack.consequence);
+        }
+        Self { store, report }
     }
 }

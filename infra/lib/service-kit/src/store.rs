@@ -151,11 +151,6 @@ impl<'a> StoreSetting<'a> {
             })
     }
 
-    /// The setting's name.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// Whether anything is set.
     pub fn is_set(&self) -> bool {
         self.url.is_some()

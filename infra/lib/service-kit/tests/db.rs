@@ -9,19 +9,13 @@ use emporium_service_kit::config::database_options;
 use emporium_service_kit::db::STATEMENT_TIMEOUT;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::{Db, Problem, ServiceName, StoreError};
-use emporium_test_kit::{OwnPostgres, TestPostgres, eventually};
+use emporium_test_kit::{OwnPostgres, TestPostgres, connect, eventually};
 use futures::future::join_all;
 use sqlx::Executor;
 
 async fn database(connections: u32) -> (Db, Db) {
     let url = TestPostgres::get().await.empty_database().await.url;
-    let connect = |n| {
-        Db::connect(
-            database_options(&url).unwrap(),
-            n,
-            Metrics::new(ServiceName::Users),
-        )
-    };
+    let connect = |n| connect(&url, ServiceName::Users, n);
     let (db, other) = (connect(connections), connect(1));
     sqlx::query("CREATE TABLE notes (n integer)")
         .execute(&db)
@@ -150,8 +144,7 @@ async fn errors_say_what_a_caller_can_do() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stands_still_is_given_up() {
     let own = OwnPostgres::start().await;
-    let options = database_options(&own.url).unwrap();
-    let db = Db::connect(options, 8, Metrics::new(ServiceName::Users));
+    let db = connect(&own.url, ServiceName::Users, 8);
     db.execute("CREATE TABLE notes (n integer)").await.unwrap();
     let mut open = db.begin().await.unwrap();
     open.execute("INSERT INTO notes VALUES (1)").await.unwrap();

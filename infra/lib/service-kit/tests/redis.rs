@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::redis::{CALL_TIMEOUT, ConnectError, Durability as Kept, Invocation, NamedScript};
+use emporium_service_kit::report::Server;
 use emporium_service_kit::{Redis, ServiceName, StoreError};
 use emporium_test_kit::eventually;
 use emporium_test_kit::stores::{self, Durability, RedisSettings};

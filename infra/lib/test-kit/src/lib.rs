@@ -15,7 +15,7 @@ pub mod stores;
 pub use http::{Caller, Reply};
 pub use own_postgres::OwnPostgres;
 pub use own_server::OwnServer;
-pub use postgres::{TestDatabase, TestPostgres};
+pub use postgres::{TestDatabase, TestPostgres, connect};
 pub use service::{Keys, TestService};
 
 /// Asks `condition` until it gives a value, for at most `seconds`; panics with `what` when it never does. The way to wait

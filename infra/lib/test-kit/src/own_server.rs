@@ -1,6 +1,9 @@
 //! Servers of a test's own, whatever they are: what a contract suite does to them.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use emporium_service_kit::db::STATEMENT_TIMEOUT;
 
 use crate::own_postgres::OwnPostgres;
 use crate::stores::OwnStore;
@@ -10,6 +13,8 @@ use crate::stores::OwnStore;
 pub trait OwnServer: Send + Sync {
     /// Its URL, for somebody who may do everything.
     fn url(&self) -> &str;
+    /// Longest time until a call to it has to fail while it answers nothing.
+    fn error_max(&self) -> Duration;
     /// Ends it at once (SIGKILL) and returns when it is gone.
     async fn kill(&self);
     /// Starts it again, on the same data, and returns when it answers.
@@ -21,11 +26,14 @@ pub trait OwnServer: Send + Sync {
 }
 
 macro_rules! own_server {
-    ($server:ty) => {
+    ($server:ty, $error_max:expr) => {
         #[async_trait]
         impl OwnServer for $server {
             fn url(&self) -> &str {
                 &self.url
+            }
+            fn error_max(&self) -> Duration {
+                $error_max
             }
             async fn kill(&self) {
                 <$server>::kill(self).await;
@@ -43,5 +51,5 @@ macro_rules! own_server {
     };
 }
 
-own_server!(OwnPostgres);
-own_server!(OwnStore);
+own_server!(OwnPostgres, STATEMENT_TIMEOUT + Duration::from_secs(2));
+own_server!(OwnStore, Duration::from_secs(3));

@@ -6,6 +6,9 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use emporium_embedded_postgres::{Server, Settings};
+use emporium_service_kit::config::database_options;
+use emporium_service_kit::metrics::Metrics;
+use emporium_service_kit::{Db, ServiceName};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection};
 use tokio::sync::{Mutex, OnceCell};
@@ -108,6 +111,15 @@ impl TestPostgres {
             .unwrap();
         connection.close().await.unwrap();
     }
+}
+
+/// A service's pool of at most so many connections to a test's database.
+pub fn connect(url: &str, service: ServiceName, connections_max: u32) -> Db {
+    Db::connect(
+        database_options(url).unwrap(),
+        connections_max,
+        Metrics::new(service),
+    )
 }
 
 /// A folder named after this process, where an unprivileged server can live. Folders of processes that are gone are

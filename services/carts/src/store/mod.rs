@@ -6,7 +6,7 @@
 //!    is free in its layout: PostgreSQL keeps one row a cart and does each verb in one statement; Redis keeps one hash a cart
 //!    (a field a product) and does each verb in one Lua script. Its errors become [`StoreError`]s, whose causes may be of any
 //!    client.
-//! 2. Say what it lacks ([`CartStore::lacks`]), and tell of its server ([`Inspect`]).
+//! 2. Say what it lacks ([`CartStore::lacks`]).
 //! 3. Let [`open`] make it for its URL scheme: one more arm; [`StoreSetting`](emporium_service_kit::StoreSetting) has the URL
 //!    and the errors for it. Add the scheme to `emporium_service_kit::stores::KNOWN`.
 //! 4. Add one line to the end of `store/contract.rs`: the whole suite, model-based test included, then runs against it.
@@ -28,9 +28,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use emporium_service_kit::redis::REDIS;
+use emporium_service_kit::report::{Opened, Server};
 use emporium_service_kit::store::POSTGRES;
 use emporium_service_kit::stores::CARTS_STORE;
-use emporium_service_kit::{Environment, Inspect, Lack, StartError, StoreError};
+use emporium_service_kit::{Environment, Lack, StartError, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -86,10 +87,7 @@ impl Capability {
                  maxmemory-policy to noeviction",
             ),
         };
-        Lack {
-            capability: capability.to_owned(),
-            consequence: consequence.to_owned(),
-        }
+        Lack::new(capability, consequence)
     }
 }
 
@@ -135,7 +133,7 @@ pub struct Purchase {
 
 /// A store of carts; the module's documentation says what an adapter has to keep.
 #[async_trait]
-pub trait CartStore: Inspect {
+pub trait CartStore: Send + Sync {
     /// The cart; `None` when nobody wrote to it or it has expired.
     async fn find(&self, key: CartKey, now: OffsetDateTime) -> Result<Option<StoredCart>, StoreError>;
 
@@ -184,19 +182,26 @@ pub trait CartStore: Inspect {
 
 /// Opens the store that `EMPORIUM_CARTS_STORE` names, or the service's own database when it names none. The scheme picks the
 /// adapter. An error is one line that names the setting; there is no falling back to another store.
-pub async fn open(environment: &Environment) -> Result<Arc<dyn CartStore>, StartError> {
+pub async fn open(environment: &Environment) -> Result<Opened<dyn CartStore>, StartError> {
     let setting = environment.stores.setting(CARTS_STORE);
     match setting.scheme().as_str() {
         POSTGRES => {
-            let opened = PostgresCarts::open(setting.postgres(environment)?).await;
-            let store = opened.map_err(|error| setting.not_migrated(environment, error))?;
-            Ok(Arc::new(store))
+            let db = setting.postgres(environment)?;
+            let store = PostgresCarts::open(db.clone()).await;
+            let store = store.map_err(|error| setting.not_migrated(environment, error))?;
+            Ok(opened(store, db))
         }
         REDIS => {
-            let opened = RedisCarts::open(setting.redis(environment).await?, NAMESPACE).await;
-            let store = opened.map_err(|error| setting.failed(environment, error))?;
-            Ok(Arc::new(store))
+            let redis = setting.redis(environment).await?;
+            let store = RedisCarts::open(redis.clone(), NAMESPACE).await;
+            let store = store.map_err(|error| setting.failed(environment, error))?;
+            Ok(opened(store, redis))
         }
         _ => Err(setting.unknown_scheme(&[POSTGRES, REDIS])),
     }
+}
+
+fn opened(store: impl CartStore + 'static, server: impl Server + 'static) -> Opened<dyn CartStore> {
+    let lacks: Vec<Lack> = store.lacks().iter().map(|lack| lack.lack()).collect();
+    Opened::new(Arc::new(store), server, CARTS_STORE, lacks)
 }

@@ -6,8 +6,7 @@
 //! one row, each verb but the merge is one statement: atomic by the row's lock, and one round trip.
 
 use async_trait::async_trait;
-use emporium_service_kit::stores::CARTS_STORE;
-use emporium_service_kit::{Db, Inspect, StoreError, StoreReport, Tx};
+use emporium_service_kit::{Db, StoreError, Tx};
 use sqlx::FromRow;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::types::Json;
@@ -276,17 +275,6 @@ impl CartStore for PostgresCarts {
 
     fn lacks(&self) -> &[Capability] {
         &[]
-    }
-}
-
-#[async_trait]
-impl Inspect for PostgresCarts {
-    fn outline(&self) -> StoreReport {
-        StoreReport::of("store", Some(CARTS_STORE), "postgresql")
-    }
-
-    async fn inspect(&self) -> StoreReport {
-        self.outline().with(self.db.facts().await)
     }
 }
 

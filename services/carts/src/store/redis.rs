@@ -10,8 +10,7 @@ use std::time::Duration;
 use ::redis::cmd;
 use async_trait::async_trait;
 use emporium_service_kit::redis::{CALL_TIMEOUT, Invocation, NamedScript};
-use emporium_service_kit::stores::CARTS_STORE;
-use emporium_service_kit::{Inspect, Redis, StoreError, StoreReport};
+use emporium_service_kit::{Redis, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -43,22 +42,12 @@ pub struct RedisCarts {
 }
 
 impl RedisCarts {
-    /// Carts below the given name. Asks the server what it promises, and warns of what it does not.
+    /// Carts below the given name. Asks the server what it promises.
     pub async fn open(redis: Redis, namespace: &str) -> Result<Self, StoreError> {
-        let info = redis.info().await?;
-        let lacks = lacks::of(&redis.durability(&info).await, &info);
-        for capability in &lacks {
-            let lack = capability.lack();
-            tracing::warn!(
-                capability = lack.capability,
-                "{CARTS_STORE}: {}",
-                lack.consequence
-            );
-        }
         Ok(Self {
+            lacks: lacks::of(&redis.promises().await?),
             redis,
             keys: Keys::new(namespace),
-            lacks,
         })
     }
 
@@ -227,18 +216,5 @@ impl CartStore for RedisCarts {
 
     fn lacks(&self) -> &[Capability] {
         &self.lacks
-    }
-}
-
-#[async_trait]
-impl Inspect for RedisCarts {
-    fn outline(&self) -> StoreReport {
-        let mut report = StoreReport::of("store", Some(CARTS_STORE), emporium_service_kit::redis::REDIS);
-        report.lacks = self.lacks.iter().map(|capability| capability.lack()).collect();
-        report
-    }
-
-    async fn inspect(&self) -> StoreReport {
-        self.outline().with(self.redis.facts().await)
     }
 }

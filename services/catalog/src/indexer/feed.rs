@@ -2,6 +2,7 @@
 
 use emporium_service_kit::Db;
 use sqlx::FromRow;
+use sqlx::postgres::PgQueryResult;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -103,6 +104,15 @@ pub async fn release(db: &Db, alias: &str, me: Uuid) -> Result<(), sqlx::Error> 
     Ok(())
 }
 
+/// A statement that names the feeder and changes no row tells that this instance has lost the lease.
+fn led(updated: &PgQueryResult) -> Result<(), FeedError> {
+    if updated.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(FeedError::LeaseLost)
+    }
+}
+
 /// The index is so far now, and fed.
 pub async fn advance(db: &Db, alias: &str, me: Uuid, index: &str, position: i64) -> Result<(), FeedError> {
     let sql = "UPDATE catalog_search_feed SET position = greatest(position, $4), error = NULL
@@ -114,9 +124,7 @@ pub async fn advance(db: &Db, alias: &str, me: Uuid, index: &str, position: i64)
         .bind(position)
         .execute(db)
         .await?;
-    (updated.rows_affected() == 1)
-        .then_some(())
-        .ok_or(FeedError::LeaseLost)
+    led(&updated)
 }
 
 /// A new index is begun.
@@ -134,9 +142,7 @@ pub async fn begin(db: &Db, alias: &str, me: Uuid, building: &Building<'_>) -> R
         .bind(building.reason)
         .execute(db)
         .await?;
-    (updated.rows_affected() == 1)
-        .then_some(())
-        .ok_or(FeedError::LeaseLost)
+    led(&updated)
 }
 
 /// What is begun.
@@ -163,9 +169,7 @@ pub async fn progress(db: &Db, alias: &str, me: Uuid, done: i64, position: i64) 
         .bind(position)
         .execute(db)
         .await?;
-    (updated.rows_affected() == 1)
-        .then_some(())
-        .ok_or(FeedError::LeaseLost)
+    led(&updated)
 }
 
 /// The new index serves.
@@ -180,9 +184,7 @@ pub async fn finish(db: &Db, alias: &str, me: Uuid, index: &str, position: i64) 
         .bind(position)
         .execute(db)
         .await?;
-    (updated.rows_affected() == 1)
-        .then_some(())
-        .ok_or(FeedError::LeaseLost)
+    led(&updated)
 }
 
 /// Asks for a new index.

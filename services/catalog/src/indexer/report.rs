@@ -1,16 +1,15 @@
 //! What is told of an index outside the database: `GET /stores`, and the state of its building.
 
 use async_trait::async_trait;
-use emporium_service_kit::report::{Inspect, ServerFacts, latency_ms};
+use emporium_service_kit::StoreReport;
+use emporium_service_kit::report::{Inspect, Server};
 use emporium_service_kit::stores::CATALOG_SEARCH;
-use emporium_service_kit::{StoreError, StoreReport};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::feed;
 use super::{FeedError, Indexer};
-use crate::search::elasticsearch::ELASTICSEARCH;
 use crate::search::{Capability, SearchIndex};
 
 /// How an index outside the database stands.
@@ -72,24 +71,12 @@ impl Indexer {
         feed::want(&self.store.db, self.index().alias()).await?;
         self.state().await
     }
-
-    async fn facts(&self) -> Result<ServerFacts, StoreError> {
-        let version = self.index().version().await?;
-        let latency_ms = latency_ms(async || self.index().version().await.map(drop)).await?;
-        Ok(ServerFacts {
-            version: format!("Elasticsearch {version}"),
-            latency_ms,
-            durability: "a projection; each bulk request is on disk when it is acknowledged (translog durability=request)"
-                .to_owned(),
-            size_bytes: self.index().size_bytes().await.ok(),
-        })
-    }
 }
 
 #[async_trait]
 impl Inspect for Indexer {
     fn outline(&self) -> StoreReport {
-        let mut report = StoreReport::of("search", Some(CATALOG_SEARCH), ELASTICSEARCH);
+        let mut report = StoreReport::of("search", Some(CATALOG_SEARCH), self.index().adapter());
         report.lacks = self
             .index()
             .lacks()
@@ -100,7 +87,7 @@ impl Inspect for Indexer {
     }
 
     async fn inspect(&self) -> StoreReport {
-        let mut report = self.outline().with(self.facts().await);
+        let mut report = self.outline().with(self.index().facts().await);
         match self.state().await {
             Ok(state) => {
                 report.lag = Some(state.lag);

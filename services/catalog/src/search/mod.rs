@@ -102,6 +102,22 @@ pub struct SearchQuery {
 }
 
 impl SearchQuery {
+    /// Everything in this order, from the beginning.
+    pub fn everything(sort: Sort, limit: u32) -> Self {
+        Self {
+            text: None,
+            category: None,
+            brand: None,
+            price_min: None,
+            price_max: None,
+            in_stock: None,
+            attributes: Vec::new(),
+            sort,
+            cursor: None,
+            limit,
+        }
+    }
+
     /// The order, in which `relevance` without words is `popular`.
     pub fn order(&self) -> Sort {
         match (self.sort, &self.text) {
@@ -294,10 +310,7 @@ impl Capability {
             ),
             Self::Highlights => ("highlights", "answers do not show where the words stand"),
         };
-        Lack {
-            capability: capability.to_owned(),
-            consequence: consequence.to_owned(),
-        }
+        Lack::new(capability, consequence)
     }
 }
 

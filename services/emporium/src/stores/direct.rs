@@ -8,10 +8,10 @@ use emporium_catalog::search::elasticsearch::ElasticSearch;
 use emporium_event_bus::bus::{EventsReport, open_at};
 use emporium_service_kit::auth::{Callers, Secret};
 use emporium_service_kit::metrics::Metrics;
-use emporium_service_kit::report::{INSPECT_TIMEOUT, ServerFacts, latency_ms};
+use emporium_service_kit::report::{INSPECT_TIMEOUT, StoreOn};
 use emporium_service_kit::store::POSTGRES;
 use emporium_service_kit::stores::{CARTS_STORE, CATALOG_SEARCH, EVENTS, KNOWN, Known, SESSIONS_STORE};
-use emporium_service_kit::{Clock, Environment, ServiceName, StartError, StoreReport, StoreUrls};
+use emporium_service_kit::{Clock, Environment, Lack, ServiceName, StartError, StoreReport, StoreUrls};
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -90,15 +90,19 @@ async fn inspect(urls: &StoreUrls, known: &Known, scheme: &str) -> Result<StoreR
     match known.name {
         _ if scheme == POSTGRES => {
             let db = setting.postgres(&environment)?;
-            let facts = db.facts().await;
+            let asked = StoreOn::shared(db.clone(), role(known), Some(known.name), []);
+            let report = asked.inspect().await;
             db.pool().close().await;
-            Ok(StoreReport::of(role(known), Some(known.name), "postgresql").with(facts))
+            Ok(report)
         }
         SESSIONS_STORE => {
             let opened = emporium_sessions::store::open(&environment, SESSION_LIFETIME).await?;
             Ok(opened.report.inspect().await)
         }
-        CARTS_STORE => Ok(emporium_carts::store::open(&environment).await?.inspect().await),
+        CARTS_STORE => {
+            let opened = emporium_carts::store::open(&environment).await?;
+            Ok(opened.report.inspect().await)
+        }
         EVENTS => {
             let bus = open_at(setting.url(), environment.metrics.clone()).await;
             let bus = bus.map_err(emporium_event_bus::BusError::into_start_error)?;
@@ -109,24 +113,11 @@ async fn inspect(urls: &StoreUrls, known: &Known, scheme: &str) -> Result<StoreR
         }
         _ => {
             let index = ElasticSearch::open(&setting, &environment).await?;
-            let mut report = StoreReport::of(role(known), Some(known.name), scheme);
-            report.lacks = index.lacks().iter().map(|lack| lack.lack()).collect();
-            Ok(report.with(index_facts(&index).await.map_err(Into::into)))
+            let lacks: Vec<Lack> = index.lacks().iter().map(|lack| lack.lack()).collect();
+            let index = StoreOn::shared(index, role(known), Some(known.name), lacks);
+            Ok(index.inspect().await)
         }
     }
-}
-
-/// What there is to tell of an index before the catalog has looked at it.
-async fn index_facts(
-    index: &ElasticSearch,
-) -> Result<ServerFacts, emporium_catalog::search::elasticsearch::client::ElasticError> {
-    let version = index.version().await?;
-    Ok(ServerFacts {
-        version: format!("Elasticsearch {version}"),
-        latency_ms: latency_ms(async || index.version().await.map(drop)).await?,
-        durability: "a projection of the catalog's database".to_owned(),
-        size_bytes: index.size_bytes().await.ok(),
-    })
 }
 
 /// What an adapter is opened in. It calls nobody and nobody calls it.

@@ -41,9 +41,6 @@ impl Capability {
                  log-out everywhere or a block may miss sessions whose list was evicted. Set maxmemory-policy to noeviction.",
             ),
         };
-        Lack {
-            capability: capability.to_owned(),
-            consequence: consequence.to_owned(),
-        }
+        Lack::new(capability, consequence)
     }
 }

@@ -27,10 +27,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use emporium_service_kit::redis::REDIS;
-use emporium_service_kit::report::PostgresStore;
+use emporium_service_kit::report::{Opened, Server};
 use emporium_service_kit::store::POSTGRES;
 use emporium_service_kit::stores::SESSIONS_STORE;
-use emporium_service_kit::{Environment, Inspect, StartError, StoreError};
+use emporium_service_kit::{Environment, Lack, StartError, StoreError};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -160,51 +160,31 @@ pub trait SessionStore: Send + Sync {
     fn lacks(&self) -> &[Capability];
 }
 
-/// A store that is open, twice: to use, and to tell about.
-pub struct Opened {
-    /// To use.
-    pub store: Arc<dyn SessionStore>,
-    /// To tell about.
-    pub report: Arc<dyn Inspect>,
-}
-
 /// Opens the store that the settings name, or the service's own database when they name none. The URL's scheme picks the
 /// adapter. No session may live longer than `lifetime`.
-pub async fn open(environment: &Environment, lifetime: Duration) -> Result<Opened, StartError> {
+pub async fn open(
+    environment: &Environment,
+    lifetime: Duration,
+) -> Result<Opened<dyn SessionStore>, StartError> {
     let setting = environment.stores.setting(SESSIONS_STORE);
-    let opened = match setting.scheme().as_str() {
+    match setting.scheme().as_str() {
         POSTGRES => {
             let db = setting.postgres(environment)?;
             let store = postgres::PostgresSessions::open(db.clone()).await;
             let store = store.map_err(|error| setting.not_migrated(environment, error))?;
-            let report = PostgresStore {
-                db,
-                role: "store",
-                setting: Some(SESSIONS_STORE),
-            };
-            Opened {
-                store: Arc::new(store),
-                report: Arc::new(report),
-            }
+            Ok(opened(store, db))
         }
         REDIS => {
             let redis = setting.redis(environment).await?;
-            let store = redis::RedisSessions::open(redis, NAMESPACE, lifetime).await;
-            let store = Arc::new(store.map_err(|error| setting.failed(environment, error))?);
-            Opened {
-                store: store.clone(),
-                report: store,
-            }
+            let store = redis::RedisSessions::open(redis.clone(), NAMESPACE, lifetime).await;
+            let store = store.map_err(|error| setting.failed(environment, error))?;
+            Ok(opened(store, redis))
         }
-        _ => return Err(setting.unknown_scheme(&[POSTGRES, REDIS])),
-    };
-    for lack in opened.store.lacks().iter().map(|lack| lack.lack()) {
-        tracing::warn!(
-            setting = SESSIONS_STORE,
-            lacks = lack.capability,
-            "{}",
-            lack.consequence
-        );
+        _ => Err(setting.unknown_scheme(&[POSTGRES, REDIS])),
     }
-    Ok(opened)
+}
+
+fn opened(store: impl SessionStore + 'static, server: impl Server + 'static) -> Opened<dyn SessionStore> {
+    let lacks: Vec<Lack> = store.lacks().iter().map(|lack| lack.lack()).collect();
+    Opened::new(Arc::new(store), server, SESSIONS_STORE, lacks)
 }

@@ -50,9 +50,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use emporium_service_kit::redis::{Durability, Invocation};
-use emporium_service_kit::stores::SESSIONS_STORE;
-use emporium_service_kit::{Inspect, Redis, StoreError, StoreReport};
+use emporium_service_kit::redis::Invocation;
+use emporium_service_kit::{Redis, StoreError};
 use futures::{StreamExt, TryStreamExt, stream};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -308,36 +307,17 @@ impl SessionStore for RedisSessions {
     }
 }
 
-#[async_trait]
-impl Inspect for RedisSessions {
-    fn outline(&self) -> StoreReport {
-        let mut report = StoreReport::of("store", Some(SESSIONS_STORE), "redis");
-        report.lacks = self.lacks.iter().map(|lack| lack.lack()).collect();
-        report
-    }
-
-    async fn inspect(&self) -> StoreReport {
-        self.outline().with(self.redis.facts().await)
-    }
-}
-
 /// By the settings that the server has now.
 async fn lacks_of(redis: &Redis) -> Result<Vec<Capability>, StoreError> {
-    let info = redis.info().await?;
-    let mut lacks = Vec::new();
-    match redis.durability(&info).await {
-        Durability::AppendOnly(fsync) if fsync == "always" => {}
-        // What is not told is not promised.
-        Durability::AppendOnly(_) | Durability::Hidden => lacks.push(Capability::SurvivesPowerLoss),
-        Durability::None => lacks.extend([Capability::SurvivesRestart, Capability::SurvivesPowerLoss]),
-    }
-    if info.number("connected_slaves").unwrap_or(0) > 0 {
-        lacks.push(Capability::SurvivesFailover);
-    }
-    if info.evicts() {
-        lacks.push(Capability::KeepsWhenFull);
-    }
-    Ok(lacks)
+    let promises = redis.promises().await?;
+    let given = [
+        (promises.survive_restart(), Capability::SurvivesRestart),
+        (promises.survive_power_loss(), Capability::SurvivesPowerLoss),
+        (!promises.replicated, Capability::SurvivesFailover),
+        (!promises.evicts, Capability::KeepsWhenFull),
+    ];
+    let lacks = given.into_iter().filter(|(given, _)| !given);
+    Ok(lacks.map(|(_, capability)| capability).collect())
 }
 
 /// When a key may be forgotten whose content counts until `at`, in milliseconds since the Unix epoch.

@@ -34,9 +34,6 @@ impl Capability {
                 "a crash or a failover may lose the last events; their publishers notice it, and groups are rebuilt from histories",
             ),
         };
-        Lack {
-            capability: capability.to_owned(),
-            consequence: consequence.to_owned(),
-        }
+        Lack::new(capability, consequence)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use emporium_service_kit::config::database_options;
 use emporium_service_kit::metrics::Metrics;
-use emporium_service_kit::report::ServerFacts;
+use emporium_service_kit::report::{Server, ServerFacts};
 use emporium_service_kit::{Db, StartError, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgListener;

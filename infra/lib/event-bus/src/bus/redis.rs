@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use emporium_service_kit::metrics::Metrics;
-use emporium_service_kit::redis::{Durability, Invocation, NamedScript};
-use emporium_service_kit::report::ServerFacts;
+use emporium_service_kit::redis::{Invocation, NamedScript};
+use emporium_service_kit::report::{Server, ServerFacts};
 use emporium_service_kit::{Redis, StoreError};
 use uuid::Uuid;
 
@@ -112,18 +112,20 @@ impl RedisBus {
 
 /// Says in one line what an operator has to know about a server that may lose what it acknowledged.
 async fn lacks(redis: &Redis) -> Result<&'static [Capability], StoreError> {
-    let info = redis.info().await?;
-    let durability = redis.durability(&info).await;
-    // Replicas follow asynchronously: one that takes over may lack the last events.
-    let replicated = info.number("connected_slaves").unwrap_or(0) > 0;
-    if durability == Durability::AppendOnly("always".to_owned()) && !info.evicts() && !replicated {
+    let promises = redis.promises().await?;
+    if promises.survive_power_loss() && !promises.evicts && !promises.replicated {
         return Ok(&[Capability::Ordered]);
     }
     tracing::warn!(
-        "EMPORIUM_EVENTS: this Redis ({durability}{}{}) may lose events that it has acknowledged; give the bus an instance \
+        "EMPORIUM_EVENTS: this Redis ({}{}{}) may lose events that it has acknowledged; give the bus an instance \
          of its own with appendonly yes, appendfsync always and maxmemory-policy noeviction",
-        if info.evicts() { ", evicts keys" } else { "" },
-        if replicated { ", may fail over" } else { "" }
+        promises.durability,
+        if promises.evicts { ", evicts keys" } else { "" },
+        if promises.replicated {
+            ", may fail over"
+        } else {
+            ""
+        }
     );
     Ok(&[Capability::Ordered, Capability::Durable])
 }

@@ -14,7 +14,7 @@ use emporium_service_kit::auth::{Callers, Secret};
 use emporium_service_kit::config::database_options;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::{Clock, Db, Environment, ServiceName};
-use emporium_test_kit::TestPostgres;
+use emporium_test_kit::{TestPostgres, connect};
 use place::Place;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -90,8 +90,7 @@ impl Fixture {
 
     /// The bus's database, to look behind its interface.
     pub fn bus_db(&self) -> Db {
-        let options = database_options(self.place.url()).unwrap();
-        Db::connect(options, 2, Metrics::new(ServiceName::Users))
+        connect(self.place.url(), ServiceName::Users, 2)
     }
 
     /// Writes pings in one transaction.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use emporium_event_bus::Bus;
 use emporium_event_bus::bus::postgres::PostgresBus;
 use emporium_event_bus::bus::redis::RedisBus;
-use emporium_service_kit::config::database_options;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::{Db, Redis, ServiceName};
-use emporium_test_kit::{TestDatabase, service, stores};
+use emporium_test_kit::{TestDatabase, connect, service, stores};
 use uuid::Uuid;
 
 /// A bus with nothing on it, to be opened any number of times.
@@ -52,17 +51,14 @@ impl Place {
 impl Place {
     /// What makes the bus new again, over and over.
     pub async fn cleaner(&self) -> Cleaner {
-        let metrics = Metrics::new(ServiceName::Users);
         match self {
-            Self::Postgres(database) => {
-                let options = database_options(&database.url).unwrap();
-                Cleaner::Postgres(Db::connect(options, 1, metrics))
-            }
+            Self::Postgres(database) => Cleaner::Postgres(connect(&database.url, ServiceName::Users, 1)),
             Self::Redis { url, namespace } => {
                 let mut delete = redis::cmd("DEL");
                 for key in ["stream", "ids", "meta", "groups", "members"] {
                     delete.arg(format!("{{{namespace}}}:{key}"));
                 }
+                let metrics = Metrics::new(ServiceName::Users);
                 Cleaner::Redis(Redis::connect(url, metrics).await.unwrap(), delete)
             }
         }

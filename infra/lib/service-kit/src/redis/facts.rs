@@ -88,7 +88,45 @@ impl fmt::Display for Durability {
     }
 }
 
+/// What becomes of acknowledged writes on this server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promises {
+    /// What they survive.
+    pub durability: Durability,
+    /// Whether keys may vanish when memory is full.
+    pub evicts: bool,
+    /// Whether replicas follow, asynchronously: one that takes over may lack the last writes.
+    pub replicated: bool,
+}
+
+impl Promises {
+    /// What a server with this durability promises, by what else it says of itself.
+    pub fn of(durability: Durability, info: &Info) -> Self {
+        Self {
+            durability,
+            evicts: info.evicts(),
+            replicated: info.number("connected_slaves").unwrap_or(0) > 0,
+        }
+    }
+
+    /// Whether they are there after the server's process ended.
+    pub fn survive_restart(&self) -> bool {
+        self.durability != Durability::None
+    }
+
+    /// Whether they are there after the machine lost its power. A server that does not tell does not promise.
+    pub fn survive_power_loss(&self) -> bool {
+        matches!(&self.durability, Durability::AppendOnly(fsync) if fsync == "always")
+    }
+}
+
 impl Redis {
+    /// What becomes of acknowledged writes, by the settings that the server has now.
+    pub async fn promises(&self) -> Result<Promises, StoreError> {
+        let info = self.info().await?;
+        Ok(Promises::of(self.durability(&info).await, &info))
+    }
+
     /// `INFO` of the server; of a cluster, of one of its masters.
     pub async fn info(&self) -> Result<Info, StoreError> {
         let text: String = self.one_node("INFO", &cmd("INFO")).await?;
@@ -115,15 +153,13 @@ impl Redis {
         operation: &'static str,
         command: &Cmd,
     ) -> Result<T, StoreError> {
+        let Connection::Cluster(cluster) = &self.connection else {
+            return self.command(operation, command).await;
+        };
         self.observed(operation, operation, || async {
-            match self.connection.clone() {
-                Connection::Single(single) => command.query_async(&mut single.manager()).await,
-                Connection::Cluster(mut connection) => {
-                    let one = RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random);
-                    let value: Value = connection.route_command(command.clone(), one).await?;
-                    from_redis_value(value).map_err(RedisError::from)
-                }
-            }
+            let one = RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random);
+            let value: Value = cluster.clone().route_command(command.clone(), one).await?;
+            from_redis_value(value).map_err(RedisError::from)
         })
         .await
     }

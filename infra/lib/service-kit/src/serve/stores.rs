@@ -6,7 +6,7 @@ use axum::{Json, Router, middleware, routing};
 use futures::future::join_all;
 
 use crate::environment::Environment;
-use crate::report::{INSPECT_TIMEOUT, Inspect, PostgresStore, StoreReport};
+use crate::report::{INSPECT_TIMEOUT, Inspect, StoreOn, StoreReport};
 use crate::{ServiceName, auth};
 
 const OPERATOR: &[ServiceName] = &[ServiceName::Operator];
@@ -16,7 +16,7 @@ const OPERATOR: &[ServiceName] = &[ServiceName::Operator];
 pub(super) fn routes(environment: &Environment, mut stores: Vec<Arc<dyn Inspect>>) -> Router {
     let names_one = stores.iter().any(|store| store.outline().role == "store");
     if let (false, Some(db)) = (names_one, environment.db.clone()) {
-        stores.insert(0, PostgresStore::own(db));
+        stores.insert(0, StoreOn::own(db));
     }
     let tell = move || {
         let stores = stores.clone();

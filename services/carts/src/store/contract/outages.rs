@@ -22,8 +22,6 @@ const WRITERS: usize = 8;
 pub struct Own {
     pub store: Store,
     pub server: Box<dyn OwnServer>,
-    /// Longest time until a call to it has to fail when it does not answer.
-    pub error_max: Duration,
 }
 
 /// Writes to a cart of its own without pause and remembers the last revision that was acknowledged.
@@ -57,7 +55,7 @@ impl Writer {
 /// The server is killed while carts are written to, and starts again: all that was acknowledged is there, and the store
 /// works again within seconds.
 pub async fn a_restart_loses_nothing(own: Own) {
-    let Own { store, server, .. } = own;
+    let Own { store, server } = own;
     let now = start();
     let (buyer, visitor, product) = (user(), anonymous(), Uuid::new_v4());
     put(&store, buyer, product, 5, now).await;
@@ -122,11 +120,7 @@ pub async fn a_restart_loses_nothing(own: Own) {
 
 /// The server stands still with its connections open: every verb fails in time, and works again soon after.
 pub async fn a_pause_is_an_error_in_time(own: Own) {
-    let Own {
-        store,
-        server,
-        error_max,
-    } = own;
+    let Own { store, server } = own;
     let now = start();
     let (key, visitor, product) = (user(), anonymous(), Uuid::new_v4());
     put(&store, key, product, 2, now).await;
@@ -146,7 +140,7 @@ pub async fn a_pause_is_an_error_in_time(own: Own) {
                 store.ping(),
             )
         };
-        let answers = tokio::time::timeout(error_max, calls).await;
+        let answers = tokio::time::timeout(server.error_max(), calls).await;
         let (find, set, remove, clear, merge, take, ping) = answers.expect("errors in time");
         let errors = [
             find.err(),

@@ -1,13 +1,9 @@
 //! PostgreSQL for the contract suite.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use emporium_service_kit::config::database_options;
-use emporium_service_kit::db::STATEMENT_TIMEOUT;
-use emporium_service_kit::metrics::Metrics;
-use emporium_service_kit::{Db, ServiceName};
-use emporium_test_kit::{OwnPostgres, TestPostgres};
+use emporium_service_kit::ServiceName;
+use emporium_test_kit::{OwnPostgres, TestPostgres, connect};
 
 use super::PostgresCarts;
 use crate::store::CartStore;
@@ -20,8 +16,7 @@ pub async fn fresh() -> Option<Arc<dyn CartStore>> {
 }
 
 async fn on(url: &str) -> Arc<dyn CartStore> {
-    let options = database_options(url).unwrap();
-    let db = Db::connect(options, 16, Metrics::new(ServiceName::Carts));
+    let db = connect(url, ServiceName::Carts, 16);
     Arc::new(PostgresCarts::open(db).await.unwrap())
 }
 
@@ -31,6 +26,5 @@ pub async fn own() -> Option<Own> {
     Some(Own {
         store: on(&server.url).await,
         server: Box::new(server),
-        error_max: STATEMENT_TIMEOUT + Duration::from_secs(2),
     })
 }

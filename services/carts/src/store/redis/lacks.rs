@@ -1,36 +1,31 @@
 //! What a server does not promise, by what it says of itself.
 
-use emporium_service_kit::redis::{Durability, Info};
+use emporium_service_kit::redis::Promises;
 
 use crate::store::Capability;
 
 /// What carts lack on this server.
-pub(super) fn of(durability: &Durability, info: &Info) -> Vec<Capability> {
-    let mut lacks = Vec::new();
-    match durability {
-        Durability::AppendOnly(fsync) if fsync == "always" => {}
-        // Who keeps the setting to himself does not promise anything.
-        Durability::AppendOnly(_) | Durability::Hidden => lacks.push(Capability::SurvivesPowerLoss),
-        Durability::None => {
-            lacks.extend([Capability::SurvivesPowerLoss, Capability::SurvivesRestart]);
-        }
-    }
-    if info.number("connected_slaves").unwrap_or(0) > 0 {
-        lacks.push(Capability::SurvivesFailover);
-    }
-    if info.evicts() {
-        lacks.push(Capability::KeepsUntilExpiry);
-    }
-    lacks
+pub(super) fn of(promises: &Promises) -> Vec<Capability> {
+    let given = [
+        (promises.survive_power_loss(), Capability::SurvivesPowerLoss),
+        (promises.survive_restart(), Capability::SurvivesRestart),
+        (!promises.replicated, Capability::SurvivesFailover),
+        (!promises.evicts, Capability::KeepsUntilExpiry),
+    ];
+    let lacks = given.into_iter().filter(|(given, _)| !given);
+    lacks.map(|(_, capability)| capability).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use emporium_service_kit::redis::{Durability, Info};
+
     use super::*;
 
     #[test]
     fn lacks_follow_from_the_servers_settings() {
         use Capability::{KeepsUntilExpiry, SurvivesFailover, SurvivesPowerLoss, SurvivesRestart};
+        let of = |durability: &Durability, info: &Info| of(&Promises::of(durability.clone(), info));
         let append = |fsync: &str| Durability::AppendOnly(fsync.to_owned());
         let (plain, replicated) = (
             Info::parse("connected_slaves:0"),

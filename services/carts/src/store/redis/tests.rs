@@ -17,8 +17,6 @@ use crate::model::{CartKey, CartKind};
 use crate::store::contract::outages::Own;
 use crate::store::{Capability, CartStore, Moment, Purchase, SetLine};
 
-/// Longest time until a call to a server that does not answer has to fail.
-const ERROR_MAX: std::time::Duration = std::time::Duration::from_secs(3);
 const TTL: Duration = Duration::days(30);
 
 /// Carts below a name of their own.
@@ -46,11 +44,7 @@ pub async fn own() -> Option<Own> {
     let store = on(&server.url).await;
     assert_eq!(store.lacks(), [], "it keeps all that it acknowledges");
     let (store, server) = (Arc::new(store), Box::new(server));
-    Some(Own {
-        store,
-        server,
-        error_max: ERROR_MAX,
-    })
+    Some(Own { store, server })
 }
 
 pub async fn own_cluster() -> Option<Own> {
@@ -67,11 +61,7 @@ pub async fn own_cluster() -> Option<Own> {
     let store = on(&server.url).await;
     assert_eq!(store.lacks(), [], "it keeps all that it acknowledges");
     let (store, server) = (Arc::new(store), Box::new(server));
-    Some(Own {
-        store,
-        server,
-        error_max: ERROR_MAX,
-    })
+    Some(Own { store, server })
 }
 
 /// The single server and the cluster, as far as they are to be had.

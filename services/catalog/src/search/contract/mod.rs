@@ -91,18 +91,7 @@ fn put(document: Document) -> IndexChange {
 }
 
 fn everything(sort: Sort) -> SearchQuery {
-    SearchQuery {
-        text: None,
-        category: None,
-        brand: None,
-        price_min: None,
-        price_max: None,
-        in_stock: None,
-        attributes: Vec::new(),
-        sort,
-        cursor: None,
-        limit: 20,
-    }
+    SearchQuery::everything(sort, 20)
 }
 
 fn query(text: &str) -> SearchQuery {

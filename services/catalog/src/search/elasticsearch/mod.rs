@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use emporium_service_kit::metrics::Metrics;
+use emporium_service_kit::report::{Server, ServerFacts, latency_ms};
 use emporium_service_kit::{Environment, StartError, StoreError, StoreSetting};
 use reqwest::Method;
 use serde_json::Value;
@@ -50,6 +51,25 @@ pub struct ElasticSearch {
 impl From<ElasticError> for SearchError {
     fn from(error: ElasticError) -> Self {
         Self::Store(error.into())
+    }
+}
+
+#[async_trait]
+impl Server for ElasticSearch {
+    fn adapter(&self) -> &'static str {
+        ELASTICSEARCH
+    }
+
+    async fn facts(&self) -> Result<ServerFacts, StoreError> {
+        let version = self.version().await?;
+        let latency_ms = latency_ms(async || self.version().await.map(drop)).await?;
+        Ok(ServerFacts {
+            version: format!("Elasticsearch {version}"),
+            latency_ms,
+            durability: "a projection; each bulk request is on disk when it is acknowledged (translog durability=request)"
+                .to_owned(),
+            size_bytes: self.size_bytes().await.ok(),
+        })
     }
 }
 

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use emporium_service_kit::Db;
 use emporium_service_kit::db::BULK_STATEMENT_TIMEOUT;
-use emporium_service_kit::report::Inspect;
+use emporium_service_kit::report::{Inspect, StoreOn};
 use emporium_service_kit::stores::CATALOG_SEARCH;
-use emporium_service_kit::{Db, StoreReport};
 use sqlx::{Postgres, QueryBuilder};
 
 use super::cursor::{Key, Place};
@@ -210,18 +210,7 @@ fn push_list(sql: &mut QueryBuilder<Postgres>, query: &SearchQuery, expression: 
 }
 
 /// The index in the service's own database, for reports.
-#[derive(Debug)]
-pub struct InOwnDatabase(pub Db);
-
-#[async_trait]
-impl Inspect for InOwnDatabase {
-    fn outline(&self) -> StoreReport {
-        let mut report = StoreReport::of("search", Some(CATALOG_SEARCH), "postgresql");
-        report.lacks = LACKS.iter().map(|lack| lack.lack()).collect();
-        report
-    }
-
-    async fn inspect(&self) -> StoreReport {
-        self.outline().with(self.0.facts().await)
-    }
+pub fn report(db: Db) -> Arc<dyn Inspect> {
+    let lacks = LACKS.iter().map(|lack| lack.lack());
+    StoreOn::shared(db, "search", Some(CATALOG_SEARCH), lacks)
 }

@@ -21,8 +21,6 @@ const RECOVERY: u64 = 5;
 pub struct Own {
     pub store: Store,
     pub server: Box<dyn OwnServer>,
-    /// Longest time until a call to it has to fail when it does not answer.
-    pub error_max: Duration,
 }
 
 /// What was acknowledged before the server died.
@@ -79,7 +77,11 @@ async fn live(own: &Own, now: OffsetDateTime, rounds: &AtomicU32, dead: &AtomicB
         if let Err(error) = step.await {
             assert!(dead.load(Ordering::SeqCst), "the server lives: {error}");
             assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-            assert!(started.elapsed() < own.error_max, "{:?}", started.elapsed());
+            assert!(
+                started.elapsed() < own.server.error_max(),
+                "{:?}",
+                started.elapsed()
+            );
             return done;
         }
         rounds.fetch_add(1, Ordering::SeqCst);
@@ -156,7 +158,7 @@ pub async fn a_server_that_hangs_is_noticed(own: Own) {
     server.pause().await;
     let outcomes = verbs(store, &known, attempt, now).await;
     for (verb, (outcome, took)) in outcomes {
-        assert!(took < own.error_max, "{verb}: {took:?}");
+        assert!(took < own.server.error_max(), "{verb}: {took:?}");
         assert!(
             matches!(outcome, Err(StoreError::Unavailable(_))),
             "{verb}: {outcome:?}"

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::redis::Invocation;
-use emporium_service_kit::{Clock, Inspect, Redis, ServiceName};
+use emporium_service_kit::{Clock, Redis, ServiceName};
 use emporium_test_kit::eventually;
 use emporium_test_kit::stores::{self, Durability};
 use time::{Duration, OffsetDateTime};
@@ -17,7 +17,7 @@ use super::{RedisSessions, SKEW, STAMP_AGE_MAX, forgotten_at, millis};
 use crate::model::Session;
 use crate::store::contract::outages::Own;
 use crate::store::contract::{PER_USER_MAX, THROTTLE, admitted, begun, look_up, marker, session};
-use crate::store::{Admission, Begun, Capability, Marker, PENDING_MAX, SessionStore, Standing};
+use crate::store::{Admission, Begun, Capability, Marker, PENDING_MAX, SessionStore, Standing, opened};
 use crate::token::Hash;
 
 mod trouble;
@@ -54,7 +54,6 @@ pub async fn own() -> Option<Own> {
     Some(Own {
         store: Arc::new(on(&server.url, "sessions").await),
         server: Box::new(server),
-        error_max: std::time::Duration::from_secs(3),
     })
 }
 
@@ -99,7 +98,8 @@ async fn a_server_that_evicts_is_declared() {
     }
     let store = on(&server.url, "sessions").await;
     assert_eq!(store.lacks(), [Capability::KeepsWhenFull]);
-    let shown = store.inspect().await;
+    let redis = store.redis.clone();
+    let shown = opened(store, redis).report.inspect().await;
     assert_eq!((shown.adapter.as_str(), shown.error), ("redis", None));
     assert_eq!(shown.lacks, [Capability::KeepsWhenFull.lack()]);
     assert_eq!(
