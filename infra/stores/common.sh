@@ -68,7 +68,7 @@ in_background() {
   fi
   setsid "$@" >"$log" 2>&1 </dev/null &
   local pid=$!
-  printf '%s\n%s\n' "$pid" "$(begin_of "$pid")" >"$pid_file"
+  printf '%s\n%s\n%s\n' "$pid" "$(begin_of "$pid")" "$port" >"$pid_file"
   for _ in $(seq 1 $((seconds_max * 10))); do
     if $check; then
       echo "$store: ready, process $pid"
@@ -116,7 +116,7 @@ stop_process() {
 
 say_status() {
   if running "$1"; then
-    echo "$store: runs, process $(head -1 "$1"), port $port"
+    echo "$store: runs, process $(head -1 "$1"), port $(sed -n 3p "$1")"
   else
     echo "$store: does not run"
     return 1
