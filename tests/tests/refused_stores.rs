@@ -4,9 +4,10 @@
 use std::time::{Duration, Instant};
 
 use emporium_service_kit::stores::{CARTS_STORE, CATALOG_SEARCH, EVENTS, SESSIONS_STORE};
+use emporium_test_kit::TestPostgres;
 use emporium_test_kit::stores::{self, Durability, RedisSettings};
 use emporium_tests::ends::{ends_on, folder, says};
-use emporium_tests::process::emporium_postgres_pid;
+use emporium_tests::process::{Options, ShopProcess, emporium_postgres_pid};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shop-under-test");
 /// A password that no output may show.
@@ -28,7 +29,8 @@ fn refuses_store(setting: &str, url: &str, words: &[&str], data_dir: &std::path:
         began.elapsed()
     );
     says(&output, words);
-    says(&output, &[setting]);
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(line.matches(setting).count(), 1, "named once: {line}");
     for text in [&output.stdout, &output.stderr] {
         assert!(!String::from_utf8_lossy(text).contains(SECRET));
     }
@@ -58,6 +60,36 @@ fn wrong_settings_of_stores_are_told_before_anything_is_started() {
             SESSIONS_STORE,
             format!("redis://:{SECRET}@h:port"),
             vec!["no redis URL"],
+        ),
+        (
+            CARTS_STORE,
+            format!("redis://:{SECRET}@h/-1"),
+            vec!["a number from 0 on"],
+        ),
+        (
+            SESSIONS_STORE,
+            format!("redis://:{SECRET}@h/sessions"),
+            vec!["a number from 0 on"],
+        ),
+        (
+            EVENTS,
+            format!("redis://:{SECRET}@h?protocol=resp3"),
+            vec!["leave away what begins with ?"],
+        ),
+        (
+            CARTS_STORE,
+            format!("postgres://u:p@h/d?sslmode=disable&pasword={SECRET}"),
+            vec!["unknown parameter", "sslmode"],
+        ),
+        (
+            CATALOG_SEARCH,
+            format!("elasticsearch://u:{SECRET}@h/My-Shop"),
+            vec!["index prefix"],
+        ),
+        (
+            CATALOG_SEARCH,
+            format!("elasticsearch://u:{SECRET}@h?shop=1"),
+            vec!["no Elasticsearch URL"],
         ),
         (
             EVENTS,
@@ -153,6 +185,21 @@ fn pretends_to_be_redis(version: &'static str) -> u16 {
     port
 }
 
+/// Answers whatever comes as a web server answers what it does not understand.
+fn pretends_to_be_a_web_server() -> u16 {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream
+                .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    port
+}
+
 #[test]
 fn stores_that_cannot_be_used_are_named_and_nothing_stays_behind() {
     let folder = folder();
@@ -164,6 +211,7 @@ fn stores_that_cannot_be_used_are_named_and_nothing_stays_behind() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap().port();
     let old = pretends_to_be_redis("6.2.14");
+    let web = pretends_to_be_a_web_server();
     for (setting, url, words) in [
         (
             SESSIONS_STORE,
@@ -178,7 +226,7 @@ fn stores_that_cannot_be_used_are_named_and_nothing_stays_behind() {
         (
             EVENTS,
             format!("redis://127.0.0.1:{old}"),
-            vec!["6.2.14", "not supported"],
+            vec!["6.2.14", "not supported", "use Redis 7.0"],
         ),
         (
             EVENTS,
@@ -188,7 +236,32 @@ fn stores_that_cannot_be_used_are_named_and_nothing_stays_behind() {
         (
             CARTS_STORE,
             format!("postgres://u:{SECRET}@127.0.0.1:{nobody}/d"),
-            vec!["cannot be used", "see that it runs"],
+            vec!["refused", "cannot be used", "see that it runs"],
+        ),
+        (
+            EVENTS,
+            format!("postgres://u:{SECRET}@127.0.0.1:{nobody}/d"),
+            vec!["refused", "see that it runs"],
+        ),
+        (
+            SESSIONS_STORE,
+            format!("postgres://u:{SECRET}@127.0.0.1:{silent}/d"),
+            vec!["no PostgreSQL spoke", "see that it runs"],
+        ),
+        (
+            CARTS_STORE,
+            format!("redis://:{SECRET}@127.0.0.1:{web}"),
+            vec!["no Redis server", "see that host and port are right"],
+        ),
+        (
+            EVENTS,
+            format!("redis://127.0.0.1:{web}"),
+            vec!["no Redis server", "see that host and port are right"],
+        ),
+        (
+            SESSIONS_STORE,
+            format!("postgres://u:{SECRET}@127.0.0.1:{web}/d"),
+            vec!["no PostgreSQL server"],
         ),
         (
             CATALOG_SEARCH,
@@ -251,4 +324,63 @@ async fn wrong_passwords_and_databases_are_told_as_such() {
     );
     assert!(right.status.success(), "{right:?}");
     assert!(!String::from_utf8_lossy(&right.stdout).contains(SECRET));
+}
+
+#[tokio::test]
+async fn a_postgres_that_refuses_says_why() {
+    let database = TestPostgres::get().await.empty_database().await;
+    let right = reqwest::Url::parse(&database.url).unwrap();
+    let with = |change: &dyn Fn(&mut reqwest::Url)| {
+        let mut url = right.clone();
+        change(&mut url);
+        url.to_string()
+    };
+    let wrong_password = with(&|url| url.set_password(Some(SECRET)).unwrap());
+    let wrong_user = with(&|url| {
+        url.set_username("nobody").unwrap();
+        url.set_password(Some(SECRET)).unwrap();
+    });
+    let wrong_database = with(&|url| url.set_path("/nowhere"));
+    let no_redis = format!("redis://:{SECRET}@127.0.0.1:{}", right.port().unwrap());
+    let folder = folder();
+    let credentials = "user or password are refused; see that it runs, and that host, port, user, password";
+    for setting in [CARTS_STORE, EVENTS] {
+        for (url, words) in [
+            (&wrong_password, credentials),
+            (&wrong_user, credentials),
+            (&wrong_database, "no such database"),
+            (&no_redis, "no Redis server"),
+        ] {
+            refuses_store(setting, url, &[words], folder.path());
+        }
+    }
+    let own = ends_on(
+        PROGRAM,
+        &[(CARTS_STORE, &database.url)],
+        &["stores"],
+        folder.path(),
+    );
+    assert!(own.status.success(), "{own:?}");
+}
+
+/// Five services open the bus; what is wrong with it is the same for all of them.
+#[tokio::test]
+async fn what_a_bus_may_lose_is_told_once() {
+    let Some(redis) = stores::own_redis(Durability::Everysec).await else {
+        return;
+    };
+    let mut shop = ShopProcess::start(PROGRAM, &Options::default().on(EVENTS, &redis.url)).await;
+    let said = shop.output();
+    assert_eq!(said.matches("may lose events").count(), 1, "{said}");
+    assert!(said.contains("appendfsync=everysec"), "{said}");
+    redis.kill().await;
+    let output = ends_on(PROGRAM, &[], &["stores"], shop.path());
+    says(&output, &["not available", "see that it runs"]);
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(line.matches(EVENTS).count(), 1, "named once: {line}");
+    shop.terminate();
+    let output = ends_on(PROGRAM, &[(EVENTS, &redis.url)], &["stores"], shop.path());
+    says(&output, &["EMPORIUM_EVENTS: ", "refused"]);
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(line.matches("see that it runs").count(), 1, "told once: {line}");
 }

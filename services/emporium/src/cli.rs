@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use emporium_service_kit::ServiceName;
 use emporium_service_kit::config::{Settings, stores_file};
 use emporium_service_kit::signals;
 use emporium_service_kit::telemetry::{self, LogFormat};
-use emporium_service_kit::{ServiceName, StoreUrls};
 use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
@@ -129,7 +129,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<(), Error> {
     let dir = || DataDir::open(cli.data_dir.as_deref());
     // Always before the data folder is touched: a wrong setting is told at once, and nothing has been started.
-    let stores = || StoreUrls::read(cli.stores.as_deref());
+    let stores = || stores::read(cli.stores.as_deref());
     match cli.command {
         None => run::run(stores()?, &dir()?, &cli.run, &watch_signals()?).await,
         Some(Command::Run(options)) => run::run(stores()?, &dir()?, &options, &watch_signals()?).await,

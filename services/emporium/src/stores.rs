@@ -4,11 +4,13 @@
 //! name are asked without starting anything, which tells before a start whether they can be used.
 
 use std::fmt;
+use std::path::Path;
 
 use clap::Parser;
+use emporium_catalog::search::elasticsearch::client::{Address, ConnectError};
 use emporium_service_kit::client::{CallError, Client};
-use emporium_service_kit::stores::KNOWN;
-use emporium_service_kit::{StoreReport, StoreUrls};
+use emporium_service_kit::stores::{CATALOG_SEARCH, KNOWN};
+use emporium_service_kit::{StartError, StoreReport, StoreUrls};
 use serde::Serialize;
 
 use crate::Error;
@@ -52,18 +54,44 @@ impl Row {
         }
     }
 
-    /// The complaint about a store that cannot be used; it begins with the setting, where there is one.
-    fn complaint(&self) -> Option<String> {
+    /// Why the store cannot be used, after the setting, where there is one.
+    fn complaint(&self) -> Option<(String, &str)> {
         let error = self
             .report
             .error
             .as_deref()
             .filter(|error| *error != NOT_RUNNING)?;
-        Some(match &self.report.setting {
-            Some(setting) => format!("{setting}: {error}"),
-            None => format!("the {} service's {}: {error}", self.service, self.report.role),
-        })
+        let place = match &self.report.setting {
+            Some(setting) => setting.clone(),
+            None => format!("the {} service's {}", self.service, self.report.role),
+        };
+        Some((place, error))
     }
+}
+
+/// The complaints, one a setting: the services that share the bus may have found different things wrong with it.
+fn complaints(rows: &[Row]) -> Vec<String> {
+    let mut places: Vec<(String, Vec<&str>)> = Vec::new();
+    for (place, error) in rows.iter().filter_map(Row::complaint) {
+        match places.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, errors)) if errors.contains(&error) => {}
+            Some((_, errors)) => errors.push(error),
+            None => places.push((place, vec![error])),
+        }
+    }
+    let line = |(place, errors): (String, Vec<&str>)| format!("{place}: {}", errors.join(", "));
+    places.into_iter().map(line).collect()
+}
+
+/// Reads the settings. What only an adapter can tell of its URL is asked of it here, so that it is told before anything is
+/// started too.
+pub fn read(file: Option<&Path>) -> Result<StoreUrls, StartError> {
+    let urls = StoreUrls::read(file)?;
+    if let Some(url) = urls.get(CATALOG_SEARCH) {
+        let refused = |error: ConnectError| urls.setting(CATALOG_SEARCH).refused(error.to_string());
+        Address::read(url).map_err(refused)?;
+    }
+    Ok(urls)
 }
 
 /// Runs `emporium stores`. An error names every store that cannot be used; what was found is printed all the same.
@@ -84,8 +112,7 @@ pub async fn stores(urls: &StoreUrls, dir: &DataDir, options: &Options) -> Resul
             }
         }
     }
-    let mut complaints: Vec<String> = rows.iter().filter_map(Row::complaint).collect();
-    complaints.dedup();
+    let complaints = complaints(&rows);
     if complaints.is_empty() {
         return Ok(());
     }
@@ -120,4 +147,36 @@ pub async fn specialised(shop: &Shop) -> Vec<String> {
         format!("{service:14} {version} at {address}")
     };
     set.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_named_once_whatever_its_services_found() {
+        let row = |service: &str, role: &str, setting: Option<&str>, error: Option<&str>| {
+            let mut report = StoreReport::of(role, setting, "redis");
+            report.error = error.map(str::to_owned);
+            Row::new(service, report)
+        };
+        let (events, carts) = (Some("EMPORIUM_EVENTS"), Some("EMPORIUM_CARTS_STORE"));
+        let rows = [
+            row("sessions", "events", events, Some("timed out")),
+            row("carts", "store", carts, Some("refused")),
+            row("catalog", "events", events, Some("down")),
+            row("orders", "events", events, Some("timed out")),
+            row("payments", "events", events, None),
+            row("users", "store", None, Some("no answer")),
+            row("orders", "store", None, Some(NOT_RUNNING)),
+        ];
+        assert_eq!(
+            complaints(&rows),
+            [
+                "EMPORIUM_EVENTS: timed out, down",
+                "EMPORIUM_CARTS_STORE: refused",
+                "the users service's store: no answer",
+            ]
+        );
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::report::ServerFacts;
+use emporium_service_kit::store::REMEDY;
 use emporium_service_kit::stores::EVENTS;
 use emporium_service_kit::{Environment, StartError, StoreError, StoreSetting};
 use serde::{Deserialize, Serialize};
@@ -275,14 +276,24 @@ pub async fn open_at(url: &str, metrics: Metrics) -> Result<Arc<dyn Bus>, BusErr
 }
 
 impl BusError {
+    /// Of a server that cannot be used, for a reason that says what to do about it or not.
+    fn unusable(error: &dyn std::fmt::Display, tells_remedy: bool) -> Self {
+        Self::Setting(if tells_remedy {
+            error.to_string()
+        } else {
+            format!("the event bus's store cannot be used: {error}; {REMEDY}")
+        })
+    }
+
     /// As the reason why a service cannot start: one line that names the setting once.
     pub fn into_start_error(self) -> StartError {
         let problem = match self {
             Self::Setting(problem) => problem,
+            Self::Store(_) | Self::Migrate(_) => format!("{self}; {REMEDY}"),
             other => other.to_string(),
         };
         StartError::BadSetting {
-            setting: "EMPORIUM_EVENTS".to_owned(),
+            setting: EVENTS.to_owned(),
             problem,
         }
     }

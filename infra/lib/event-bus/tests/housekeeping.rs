@@ -192,6 +192,8 @@ async fn a_bad_setting_is_one_line_that_names_it_once() {
         Some("kafka://localhost"),
         Some("postgres://u:secret@h:99999999/x"),
         Some("nonsense"),
+        Some("postgres://u:secret@127.0.0.1:1/x"),
+        Some("redis://:secret@127.0.0.1:1"),
     ];
     for url in urls {
         fixture.environment.events_url = url.map(str::to_owned);
@@ -208,7 +210,13 @@ async fn a_bad_setting_is_one_line_that_names_it_once() {
         .await
         .err()
         .unwrap();
-    assert!(matches!(error, BusError::Store(_)));
+    let BusError::Setting(problem) = error else {
+        panic!("{error}")
+    };
+    assert!(
+        problem.contains("refused") && problem.contains("see that it runs"),
+        "{problem}"
+    );
 }
 
 #[tokio::test]

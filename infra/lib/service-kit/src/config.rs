@@ -125,8 +125,49 @@ impl Settings {
     }
 }
 
+/// What may follow the `?` of a PostgreSQL URL: what the driver knows. It passes over anything else, and logs it, although
+/// a value in the wrong place may be a password.
+const PARAMETERS: [&str; 17] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+];
+
+/// What is wrong with what follows the `?` or `#` of a PostgreSQL URL.
+pub(crate) fn parameters_problem(url: &str) -> Option<&'static str> {
+    let url = reqwest::Url::parse(url).ok()?;
+    let is_known = |name: &str| {
+        PARAMETERS.contains(&name)
+            || name == "options"
+            || (name.starts_with("options[") && name.ends_with(']'))
+    };
+    if url.fragment().is_some() {
+        return Some("nothing may follow a # in a PostgreSQL URL; in a password, write %23 for it");
+    }
+    (!url.query_pairs().all(|(name, _)| is_known(&name))).then_some(
+        "there is an unknown parameter after the ?; PostgreSQL URLs take sslmode, host, port, user, password, dbname, application_name, options and the like; in a password, write %3F for ? and %26 for &",
+    )
+}
+
 /// A PostgreSQL URL as connection options; never shows the URL, since it holds a password.
 pub fn database_options(url: &str) -> Result<PgConnectOptions, StartError> {
+    if let Some(problem) = parameters_problem(url) {
+        return Err(bad("EMPORIUM_DATABASE_URL", &problem));
+    }
     url.parse()
         .map_err(|error: sqlx::Error| bad("EMPORIUM_DATABASE_URL", &error))
 }

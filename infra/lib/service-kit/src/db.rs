@@ -19,7 +19,9 @@ use tokio::time::Sleep;
 use crate::metrics::{Metrics, Operation};
 use crate::observe::{self, Call};
 
+mod connect;
 mod error;
+pub use connect::{ConnectError, look};
 pub use error::StoreError;
 
 const STORE: &str = "postgresql";

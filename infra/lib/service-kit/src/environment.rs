@@ -12,7 +12,7 @@ use crate::auth::{Callers, Secret};
 use crate::client::Client;
 use crate::metrics::Metrics;
 use crate::report::Inspect;
-use crate::store::StoreCause;
+use crate::store::{REMEDY, StoreCause};
 use crate::{Clock, Db, ServiceName, StoreUrls};
 
 /// Everything a service gets from outside. In one process and alone it is the same; only where it comes from differs.
@@ -116,9 +116,7 @@ pub enum StartError {
         source: MigrateError,
     },
     /// A store that a setting names does not answer, or refuses.
-    #[error(
-        "{setting}: the {service} service's store cannot be used: {source}; see that it runs, and that host, port, user, password and database in the URL are right"
-    )]
+    #[error("{setting}: the {service} service's store cannot be used: {source}; {REMEDY}")]
     Store {
         /// The service.
         service: ServiceName,

@@ -22,6 +22,7 @@ mod facts;
 mod single;
 
 pub use connect::ConnectError;
+pub(crate) use connect::address;
 pub use facts::{Durability, Info, Promises};
 use single::Single;
 

@@ -2,7 +2,8 @@
 //! which one it is.
 
 use crate::config::database_options;
-use crate::redis::{ConnectError, REDIS};
+use crate::db::look;
+use crate::redis::REDIS;
 use crate::{Db, Environment, Problem, Redis, StartError};
 
 /// A store's own error: of sqlx, of a Redis client, of any other.
@@ -11,8 +12,23 @@ pub type StoreCause = Box<dyn std::error::Error + Send + Sync>;
 /// The scheme of [`StoreSetting::scheme`] for PostgreSQL, the service's own database included.
 pub const POSTGRES: &str = "postgres";
 
+/// What to do about a store that is away or refuses.
+pub const REMEDY: &str =
+    "see that it runs, and that host, port, user, password and database in the URL are right";
+
 /// Most connections to a PostgreSQL that is not the service's own database.
 const CONNECTIONS_MAX: u32 = 8;
+
+/// The most that is told of what a server said, in characters.
+const OWN_WORDS_MAX: usize = 200;
+
+/// What a server said, as a part of one line. It may be a server of any kind.
+pub(crate) fn own_words(text: &str) -> String {
+    text.chars()
+        .map(|sign| if sign.is_control() { ' ' } else { sign })
+        .take(OWN_WORDS_MAX)
+        .collect()
+}
 
 /// A store call that failed. Each adapter says which of these its own errors are; for PostgreSQL, SQLSTATE does.
 #[derive(Debug, thiserror::Error)]
@@ -132,12 +148,17 @@ impl<'a> StoreSetting<'a> {
         self.url.unwrap_or_default()
     }
 
-    /// The PostgreSQL that the setting names: the service's own database, or a small pool to another one.
-    pub fn postgres(&self, environment: &Environment) -> Result<Db, StartError> {
+    /// The PostgreSQL that the setting names: the service's own database, or a small pool to another one, which is looked at
+    /// first.
+    pub async fn postgres(&self, environment: &Environment) -> Result<Db, StartError> {
         let Some(url) = self.url else {
             return environment.db();
         };
         let options = database_options(url).map_err(|_| self.refused("this is no PostgreSQL URL"))?;
+        look(&options).await.map_err(|error| {
+            let tells_remedy = error.tells_remedy();
+            self.unusable(environment, error, tells_remedy)
+        })?;
         Ok(Db::connect(options, CONNECTIONS_MAX, environment.metrics.clone()))
     }
 
@@ -145,15 +166,30 @@ impl<'a> StoreSetting<'a> {
     pub async fn redis(&self, environment: &Environment) -> Result<Redis, StartError> {
         Redis::connect(self.url(), environment.metrics.clone())
             .await
-            .map_err(|error| match error {
-                ConnectError::Unreachable(_) | ConnectError::Credentials => self.failed(environment, error),
-                other => self.refused(other.to_string()),
+            .map_err(|error| {
+                let tells_remedy = error.tells_remedy();
+                self.unusable(environment, error, tells_remedy)
             })
     }
 
     /// Whether anything is set.
     pub fn is_set(&self) -> bool {
         self.url.is_some()
+    }
+
+    /// The server cannot be used, for a reason that says what to do about it or not.
+    fn unusable(
+        &self,
+        environment: &Environment,
+        error: impl Into<StoreCause>,
+        tells_remedy: bool,
+    ) -> StartError {
+        let error = error.into();
+        if tells_remedy {
+            self.refused(error.to_string())
+        } else {
+            self.failed(environment, error)
+        }
     }
 
     /// The setting cannot be used; `problem` must not show the URL.

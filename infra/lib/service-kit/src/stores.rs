@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::config::database_options;
+use crate::config::{database_options, parameters_problem};
+use crate::redis::ConnectError;
 use crate::{ServiceName, StartError, StoreSetting};
 
 mod address;
@@ -196,8 +197,15 @@ fn check(known: &Known, url: &str) -> Result<(), StartError> {
         return Err(setting.unknown_scheme(known.schemes));
     }
     let is_url = match scheme.as_str() {
-        crate::store::POSTGRES => database_options(url).is_ok(),
-        crate::redis::REDIS => ::redis::IntoConnectionInfo::into_connection_info(url).is_ok(),
+        crate::store::POSTGRES => match parameters_problem(url) {
+            Some(problem) => return Err(setting.refused(problem)),
+            None => database_options(url).is_ok(),
+        },
+        crate::redis::REDIS => match crate::redis::address(url) {
+            Err(ConnectError::Url) => false,
+            Err(other) => return Err(setting.refused(other.to_string())),
+            Ok(_) => true,
+        },
         _ => reqwest::Url::parse(url).is_ok_and(|url| url.has_host()),
     };
     if is_url {

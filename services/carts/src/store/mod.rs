@@ -186,7 +186,7 @@ pub async fn open(environment: &Environment) -> Result<Opened<dyn CartStore>, St
     let setting = environment.stores.setting(CARTS_STORE);
     match setting.scheme().as_str() {
         POSTGRES => {
-            let db = setting.postgres(environment)?;
+            let db = setting.postgres(environment).await?;
             let store = PostgresCarts::open(db.clone()).await;
             let store = store.map_err(|error| setting.not_migrated(environment, error))?;
             Ok(opened(store, db))

@@ -9,7 +9,7 @@ use emporium_event_bus::bus::{EventsReport, open_at};
 use emporium_service_kit::auth::{Callers, Secret};
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::report::{INSPECT_TIMEOUT, StoreOn};
-use emporium_service_kit::store::POSTGRES;
+use emporium_service_kit::store::{POSTGRES, REMEDY};
 use emporium_service_kit::stores::{CARTS_STORE, CATALOG_SEARCH, EVENTS, KNOWN, Known, SESSIONS_STORE};
 use emporium_service_kit::{Clock, Environment, Lack, ServiceName, StartError, StoreReport, StoreUrls};
 use futures::future::join_all;
@@ -72,7 +72,8 @@ async fn report(urls: &StoreUrls, known: &Known) -> StoreReport {
     let asked = tokio::time::timeout(INSPECT_TIMEOUT, inspect(urls, known, &scheme)).await;
     let problem = match asked {
         Ok(Ok(report)) => return report,
-        Ok(Err(StartError::BadSetting { problem, .. })) => problem,
+        // What to do is told once, after all complaints.
+        Ok(Err(StartError::BadSetting { problem, .. })) => problem.replace(&format!("; {REMEDY}"), ""),
         Ok(Err(StartError::Store { source, .. })) => source.to_string(),
         Ok(Err(other)) => other.to_string(),
         Err(_) => "no answer in time".to_owned(),
@@ -89,7 +90,7 @@ async fn inspect(urls: &StoreUrls, known: &Known, scheme: &str) -> Result<StoreR
     let setting = urls.setting(known.name);
     match known.name {
         _ if scheme == POSTGRES => {
-            let db = setting.postgres(&environment)?;
+            let db = setting.postgres(&environment).await?;
             let asked = StoreOn::shared(db.clone(), role(known), Some(known.name), []);
             let report = asked.inspect().await;
             db.pool().close().await;

@@ -169,7 +169,7 @@ pub async fn open(
     let setting = environment.stores.setting(SESSIONS_STORE);
     match setting.scheme().as_str() {
         POSTGRES => {
-            let db = setting.postgres(environment)?;
+            let db = setting.postgres(environment).await?;
             let store = postgres::PostgresSessions::open(db.clone()).await;
             let store = store.map_err(|error| setting.not_migrated(environment, error))?;
             Ok(opened(store, db))

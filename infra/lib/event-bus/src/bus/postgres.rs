@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use emporium_service_kit::config::database_options;
+use emporium_service_kit::db::look;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::report::{Server, ServerFacts};
 use emporium_service_kit::{Db, StartError, StoreError};
@@ -43,6 +44,9 @@ impl PostgresBus {
             StartError::BadSetting { problem, .. } => BusError::Setting(problem),
             other => BusError::Setting(other.to_string()),
         })?;
+        look(&options)
+            .await
+            .map_err(|error| BusError::unusable(&error, error.tells_remedy()))?;
         let db = Db::connect(options, CONNECTIONS_MAX, metrics);
         let there: bool = sqlx::query_scalar("SELECT to_regproc('bus_missed') IS NOT NULL")
             .fetch_one(&db)

@@ -14,12 +14,15 @@
 //! | `{ns}:members` | sorted set | who holds entries of a group, by the end of the lease (ms) |
 //! | `{ns}:letters:<group>` | hash | dead letters; `…:order` has their ids, `…:replayed` when they were replayed |
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use emporium_service_kit::metrics::Metrics;
-use emporium_service_kit::redis::{Invocation, NamedScript};
+use emporium_service_kit::redis::{ConnectError, Invocation, NamedScript};
 use emporium_service_kit::report::{Server, ServerFacts};
+use emporium_service_kit::stores::EVENTS;
 use emporium_service_kit::{Redis, StoreError};
 use uuid::Uuid;
 
@@ -84,7 +87,7 @@ type Claimed = (i64, i64, Vec<(String, Vec<u8>)>);
 impl RedisBus {
     /// Connects. `namespace` keeps buses on one server apart; it is the hash tag of all keys.
     pub async fn connect(url: &str, namespace: &str, metrics: Metrics) -> Result<Self, BusError> {
-        let refused = |error| BusError::Setting(format!("the event bus's Redis cannot be used: {error}"));
+        let refused = |error: ConnectError| BusError::unusable(&error, error.tells_remedy());
         let redis = Redis::connect(url, metrics.clone()).await.map_err(refused)?;
         let keys = Keys::new(namespace);
         // A connection of its own: reading blocks it.
@@ -110,14 +113,18 @@ impl RedisBus {
     }
 }
 
-/// Says in one line what an operator has to know about a server that may lose what it acknowledged.
+/// Lines about servers that this process has logged. Every service of a shop opens the bus for itself, and what is to be said
+/// of it is the same for all. There are as many as there are kinds of promises: a few.
+static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Says in one line, once in a process, what an operator has to know about a server that may lose what it acknowledged.
 async fn lacks(redis: &Redis) -> Result<&'static [Capability], StoreError> {
     let promises = redis.promises().await?;
     if promises.survive_power_loss() && !promises.evicts && !promises.replicated {
         return Ok(&[Capability::Ordered]);
     }
-    tracing::warn!(
-        "EMPORIUM_EVENTS: this Redis ({}{}{}) may lose events that it has acknowledged; give the bus an instance \
+    let line = format!(
+        "{EVENTS}: this Redis ({}{}{}) may lose events that it has acknowledged; give the bus an instance \
          of its own with appendonly yes, appendfsync always and maxmemory-policy noeviction",
         promises.durability,
         if promises.evicts { ", evicts keys" } else { "" },
@@ -127,6 +134,10 @@ async fn lacks(redis: &Redis) -> Result<&'static [Capability], StoreError> {
             ""
         }
     );
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.insert(line.clone()) {
+        tracing::warn!("{line}");
+    }
     Ok(&[Capability::Ordered, Capability::Durable])
 }
 

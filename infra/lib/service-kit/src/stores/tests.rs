@@ -97,7 +97,26 @@ fn wrong_schemes_and_texts_that_are_no_urls_are_refused() {
             "redis://:s3cr3t@h:port",
             vec![SESSIONS_STORE, "no redis URL"],
         ),
-        (SESSIONS_STORE, "redis://:s3cr3t@h:1/x", vec!["no redis URL"]),
+        (
+            SESSIONS_STORE,
+            "redis://:s3cr3t@h:1/x",
+            vec!["a number from 0 on"],
+        ),
+        (CARTS_STORE, "redis://:s3cr3t@h:1/-1", vec!["a number from 0 on"]),
+        (
+            EVENTS,
+            "redis://h:1?protocol=resp3&password=s3cr3t",
+            vec!["leave away what begins with ? or #"],
+        ),
+        (EVENTS, "rediss://:s3cr3t@h:1#insecure", vec!["leave away"]),
+        // The password's end is taken for a parameter.
+        (EVENTS, "redis://u:1?s3cr3t@h:1", vec!["%3F for ?"]),
+        (
+            SESSIONS_STORE,
+            "postgres://u@h/d?sslmode=disable&pasword=s3cr3t",
+            vec![SESSIONS_STORE, "unknown parameter", "sslmode"],
+        ),
+        (SESSIONS_STORE, "postgres://u:p@h/d#s3cr3t", vec!["%23"]),
         (SESSIONS_STORE, "redis://:s3cr3t@h:1 ", vec!["white space"]),
         (SESSIONS_STORE, "redis://:s3\ncr3t@h:1", vec!["white space"]),
         (
@@ -125,6 +144,10 @@ fn wrong_schemes_and_texts_that_are_no_urls_are_refused() {
         (CARTS_STORE, "redis://h"),
         (CARTS_STORE, "REDISS://u:p@h:1"),
         (CARTS_STORE, "postgresql://u@h/d"),
+        (
+            CARTS_STORE,
+            "postgres://h/d?sslmode=prefer&application_name=a&options[search_path]=b&options=-c%20x=1",
+        ),
         (EVENTS, "redis://h:6379/15"),
         (CATALOG_SEARCH, "elasticsearch://u:p@h:9200"),
     ] {
