@@ -93,7 +93,8 @@ pub struct StockAdjusted {
     pub version: i64,
 }
 
-/// More units of a product were sold, or the count began anew. One event stands for all orders that were counted together.
+/// More units of a product were sold, or counting anew gave another number. One event stands for all orders that were counted
+/// together.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PopularityChanged {
     /// The product.

@@ -14,7 +14,7 @@ mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use emporium_event_bus::{BusError, ConsumerGroup, Outbox, StartAt};
+use emporium_event_bus::{Bus, BusError, ConsumerGroup, Outbox, StartAt};
 use emporium_service_kit::report::StoreOn;
 use emporium_service_kit::{Currency, Environment, Service, ServiceName, StartError};
 use sqlx::migrate::Migrator;
@@ -26,6 +26,7 @@ use crate::indexer::watch::Gauges;
 use crate::routes::App;
 use crate::search::choice::Search;
 use crate::store::Store;
+use crate::store::recount;
 use crate::store::sales::{GROUP, SalesCounter};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -61,7 +62,7 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
     };
     let outbox = store.outbox.clone();
     let stop = environment.shutdown.clone();
-    let (relay_stop, sales_stop, expiry_stop) = (stop.clone(), stop.clone(), stop.clone());
+    let (relay_stop, sales_stop, relay_bus) = (stop.clone(), stop.clone(), bus.clone());
     let service = Service::new(routes::api().with_state(app))
         .store(StoreOn::own(store.db.clone()))
         .store(
@@ -71,18 +72,28 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
                 .shared(),
         )
         .task("relay", move || {
-            outbox.clone().relay(bus.clone(), relay_stop.clone())
+            outbox.clone().relay(relay_bus.clone(), relay_stop.clone())
         })
         .task("sales", move || {
             let (sales, stop) = (sales.clone(), sales_stop.clone());
             async move { sales.run(stop).await }
         });
     let database = store.db.clone();
-    let service = service.task("expiry", move || expiry::run(store.clone(), expiry_stop.clone()));
+    let service = with_upkeep(service, store, bus, &stop);
     Ok(match indexer {
         Some(indexer) => with_index(service, indexer, &stop),
         None => service.store(search::postgres::report(database)),
     })
+}
+
+/// What ends reservations and recounts.
+fn with_upkeep(service: Service, store: Store, bus: Arc<dyn Bus>, stop: &CancellationToken) -> Service {
+    let (counted, recount_stop, expiry_stop) = (store.clone(), stop.clone(), stop.clone());
+    service
+        .task("recount", move || {
+            recount::run(counted.clone(), bus.clone(), recount_stop.clone())
+        })
+        .task("expiry", move || expiry::run(store.clone(), expiry_stop.clone()))
 }
 
 /// What feeds and watches an index outside the database, and tells about it.

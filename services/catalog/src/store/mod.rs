@@ -2,8 +2,8 @@
 //! no statement names a schema.
 //!
 //! One row locks a product: its row in `catalog_stock`, which also counts its version. Locks are taken in this order
-//! everywhere, so that transactions never wait for each other in a circle: reservation, stock rows by product id, search
-//! index (vocabulary and counters by their keys).
+//! everywhere, so that transactions never wait for each other in a circle: reservation or recount, stock rows by product id,
+//! search index (vocabulary and counters by their keys).
 
 use emporium_event_bus::Outbox;
 use emporium_service_kit::{Clock, Currency, Db};
@@ -14,6 +14,7 @@ pub mod adjustments;
 pub mod bulk;
 pub mod inventory;
 pub mod products;
+pub mod recount;
 pub mod reservations;
 pub mod sales;
 #[cfg(test)]

@@ -11,14 +11,13 @@ use uuid::Uuid;
 
 use super::Store;
 use super::inventory::{self, Stock};
+use super::recount;
 use crate::events::PopularityChanged;
 use crate::search::postgres::Trade;
 
 /// The consumer group.
 pub const GROUP: &str = "catalog";
 const CONFIRMED: &str = "order.confirmed.v1";
-/// Products whose popularity is taken back in one go.
-const RESET_BATCH: i64 = 5_000;
 /// So many events at once are written as bulk loads write theirs, which is cheaper.
 const MANY_EVENTS: usize = 200;
 /// A quantity beyond this in one order is not believed.
@@ -59,16 +58,11 @@ impl Consumer for SalesCounter {
         // Taken out, so that an event that comes twice in one batch counts once as well.
         let fresh = orders.iter().filter(|(id, _)| claimed.remove(id));
         let sold = units_sold(fresh.map(|(_, order)| order));
-        let ids: Vec<Uuid> = sold.keys().copied().collect();
-        if !ids.is_empty() {
-            // Products that are not known here are passed over: they cannot be listed either.
-            let locked = inventory::lock(&mut tx, &ids).await?;
-            let after: Vec<Stock> = locked.iter().map(|stock| more_popular(stock, &sold)).collect();
-            let events = store.write_popularity(&mut tx, &after).await?;
-            if events.len() >= MANY_EVENTS {
-                store.outbox.write_bulk(&mut tx, &events).await?;
+        if !sold.is_empty() {
+            if recount::is_under_way(&mut tx).await? {
+                recount::add(&mut tx, &sold).await?;
             } else {
-                store.outbox.write(&mut tx, &events).await?;
+                store.count(&mut tx, &sold).await?;
             }
         }
         tx.commit().await?;
@@ -80,24 +74,12 @@ impl Consumer for SalesCounter {
         true
     }
 
-    /// Popularity goes back to nothing; versions only ever grow.
+    /// Begins counting anew, aside; products keep their popularity until that is done ([`recount`]).
     async fn reset(&self) -> Result<(), ApplyError> {
-        let Self(store) = self;
-        let mut tx = store.db.begin().await?;
+        let mut tx = self.0.db.begin().await?;
         inbox::reset(&mut tx, ServiceName::Catalog, GROUP).await?;
-        // Each batch goes on from the last product of the one before, which is not popular any more.
-        let mut from = Uuid::nil();
-        loop {
-            let known = store.popular_products(&mut tx, from).await?;
-            let Some(last) = known.last() else { break };
-            from = *last;
-            let locked = inventory::lock(&mut tx, &known).await?;
-            let after: Vec<Stock> = locked.iter().map(unpopular).collect();
-            let events = store.write_popularity(&mut tx, &after).await?;
-            store.outbox.write(&mut tx, &events).await?;
-        }
+        recount::begin(&mut tx).await?;
         tx.commit().await?;
-        store.outbox.wake();
         Ok(())
     }
 
@@ -107,16 +89,24 @@ impl Consumer for SalesCounter {
 }
 
 impl Store {
-    /// Some products that somebody has bought, in the order of ids from the given one on.
-    async fn popular_products(&self, tx: &mut Tx, from: Uuid) -> Result<Vec<Uuid>, sqlx::Error> {
-        sqlx::query_scalar(
-            "SELECT product_id FROM catalog_stock WHERE product_id >= $1 AND popularity > 0
-             ORDER BY product_id LIMIT $2",
-        )
-        .bind(from)
-        .bind(RESET_BATCH)
-        .fetch_all(tx)
-        .await
+    /// Counts units in the products.
+    async fn count(&self, tx: &mut Tx, sold: &BTreeMap<Uuid, i64>) -> Result<(), ApplyError> {
+        let ids: Vec<Uuid> = sold.keys().copied().collect();
+        // Products that are not known here are passed over: they cannot be listed either.
+        let locked = inventory::lock(tx, &ids).await?;
+        let after: Vec<Stock> = locked.iter().map(|stock| more_popular(stock, sold)).collect();
+        self.tell_popularity(tx, &after).await
+    }
+
+    /// Writes the popularity of locked products, and the search index and events. Last thing before the commit.
+    pub(super) async fn tell_popularity(&self, tx: &mut Tx, stocks: &[Stock]) -> Result<(), ApplyError> {
+        let events = self.write_popularity(tx, stocks).await?;
+        if events.len() >= MANY_EVENTS {
+            self.outbox.write_bulk(tx, &events).await?;
+        } else {
+            self.outbox.write(tx, &events).await?;
+        }
+        Ok(())
     }
 
     /// Writes what was sold of locked products, and the search index; gives the events for the outbox.
@@ -144,14 +134,6 @@ impl Store {
             NewEvent::now(&self.clock, stock.product_id, stock.version, &data)
         };
         Ok(stocks.iter().map(event).collect::<Result<_, _>>()?)
-    }
-}
-
-fn unpopular(stock: &Stock) -> Stock {
-    Stock {
-        popularity: 0,
-        version: stock.version + 1,
-        ..stock.clone()
     }
 }
 

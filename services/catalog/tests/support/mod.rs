@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod corner;
+pub mod orders;
 
 use emporium_service_kit::{Clock, ServiceName};
 use emporium_test_kit::{Caller, Keys, TestService};

@@ -1,8 +1,14 @@
 //! The search index against the truth, after everything that changes it happened at once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use emporium_event_bus::Consumer;
 use emporium_event_bus::event::CloudEvent;
-use emporium_service_kit::{Currency, Money};
+use emporium_service_kit::metrics::Metrics;
+use emporium_service_kit::{Currency, Money, ServiceName};
+use emporium_test_kit::eventually;
+use emporium_test_kit::service::bus_database;
 use futures::future::join_all;
 use serde_json::json;
 use uuid::Uuid;
@@ -10,9 +16,9 @@ use uuid::Uuid;
 use super::{manual, product, request, store};
 use crate::error::Error;
 use crate::model::{ProductPatch, StockChange};
-use crate::store::Store;
 use crate::store::bulk::ProductRecord;
-use crate::store::sales::SalesCounter;
+use crate::store::sales::{GROUP, SalesCounter};
+use crate::store::{Store, recount};
 
 fn sale(products: &[Uuid]) -> CloudEvent {
     let id = Uuid::new_v4();
@@ -162,25 +168,189 @@ async fn an_order_that_comes_twice_in_one_batch_counts_once() {
     assert_eq!(versions_without_event(&store).await, 0);
 }
 
-/// More products than one step of the reset takes back.
-#[tokio::test]
-async fn a_reset_takes_all_popularity_back() {
-    let store = store(&manual()).await;
+/// Sold once each, in one order; more products than are brought over in one go.
+async fn thousands_sold(store: &Store) -> (SalesCounter, Vec<Uuid>) {
     let records = (0..5_100).map(|n| (n, record(u128::from(n)))).collect();
     store.load_products(records).await.unwrap();
     let ids: Vec<Uuid> = (0..5_100).map(|n| record(n).id).collect();
     let sales = SalesCounter(store.clone());
     sales.apply(&[&sale(&ids)]).await.unwrap();
-    let popular = async || -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM catalog_stock JOIN catalog_search_entry USING (product_id) WHERE catalog_stock.popularity + catalog_search_entry.popularity > 0")
+    assert_eq!(popularity_events(store).await, 5_100);
+    (sales, ids)
+}
+
+/// Products by their popularity, in the truth and the index.
+async fn by_popularity(store: &Store) -> Vec<(i64, i64, i64)> {
+    sqlx::query_as("SELECT s.popularity, e.popularity, count(*) FROM catalog_stock AS s JOIN catalog_search_entry AS e USING (product_id) GROUP BY 1, 2 ORDER BY 1, 2")
+        .fetch_all(&store.db)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_recount_changes_nothing_until_it_is_done_and_then_what_differs() {
+    let store = store(&manual()).await;
+    let (sales, ids) = thousands_sold(&store).await;
+    sales.reset().await.unwrap();
+    let recount = store.recount().await.unwrap().unwrap();
+    // The first hundred were sold twice more than was counted, the last hundred never.
+    for _ in 0..3 {
+        sales.apply(&[&sale(&ids[..100])]).await.unwrap();
+    }
+    sales.apply(&[&sale(&ids[100..5_000])]).await.unwrap();
+    assert_eq!(by_popularity(&store).await, [(2, 2, 5_100)]);
+    assert!(store.bring_over(recount).await.unwrap());
+    assert!(!store.bring_over(recount).await.unwrap());
+    assert_eq!(
+        by_popularity(&store).await,
+        [(0, 0, 100), (2, 2, 4_900), (6, 6, 100)]
+    );
+    assert_eq!(popularity_events(&store).await, 5_300);
+    assert_eq!(versions_without_event(&store).await, 0);
+    // It is over: sales count at once.
+    assert_eq!(store.recount().await.unwrap(), None);
+    sales.apply(&[&sale(&ids[..1])]).await.unwrap();
+    assert_eq!(store.product(ids[0]).await.unwrap().popularity, 8);
+}
+
+/// Somebody dies after the first products; sales come of those that are done and those that are not.
+#[tokio::test]
+async fn bringing_over_goes_on_where_it_was_and_misses_no_sale() {
+    let store = store(&manual()).await;
+    let (sales, ids) = thousands_sold(&store).await;
+    sales.reset().await.unwrap();
+    let recount = store.recount().await.unwrap().unwrap();
+    sales.apply(&[&sale(&ids), &sale(&ids)]).await.unwrap();
+    assert!(store.bring_over(recount).await.unwrap());
+    let done = by_popularity(&store).await;
+    assert!(done[0].2 > 0 && done[1].2 > 0, "some, not all: {done:?}");
+    sales.apply(&[&sale(&ids)]).await.unwrap();
+    while store.bring_over(recount).await.unwrap() {}
+    assert_eq!(by_popularity(&store).await, [(6, 6, 5_100)]);
+    assert_eq!(versions_without_event(&store).await, 0);
+}
+
+/// What a member found that has since been overtaken: another one has reset, and is in the middle of the history.
+#[tokio::test]
+async fn a_recount_that_was_begun_again_brings_nothing_over() {
+    let store = store(&manual()).await;
+    let id = product(&store, "AGAIN", 0).await;
+    let sales = SalesCounter(store.clone());
+    let one = sale(&[id]);
+    sales.apply(&[&one]).await.unwrap();
+    sales.reset().await.unwrap();
+    let void = store.recount().await.unwrap().unwrap();
+    sales.apply(&[&one]).await.unwrap();
+    sales.reset().await.unwrap();
+    assert!(!store.bring_over(void).await.unwrap());
+    assert_eq!(store.product(id).await.unwrap().popularity, 2);
+    sales.apply(&[&one]).await.unwrap();
+    let recount = store.recount().await.unwrap().unwrap();
+    assert!(
+        !store.bring_over(recount).await.unwrap(),
+        "it is as it was counted"
+    );
+    assert_eq!(popularity_events(&store).await, 1);
+    assert_eq!(store.product(id).await.unwrap().popularity, 2);
+}
+
+#[tokio::test]
+async fn nothing_is_brought_over_while_the_bus_has_the_group_built() {
+    let store = store(&manual()).await;
+    let id = product(&store, "BUILT", 0).await;
+    let database = bus_database().await;
+    let bus = emporium_event_bus::bus::open_at(&database.url, Metrics::new(ServiceName::Catalog))
+        .await
+        .unwrap();
+    let (sales, member) = (SalesCounter(store.clone()), Uuid::new_v4());
+    let orders = [sale(&[id]), sale(&[id])];
+    // New on the bus, then built again: in the middle the first order is counted, and the second one is not.
+    for popularity in [0, 4] {
+        bus.request_rebuild(GROUP).await.unwrap();
+        let begun = bus
+            .begin_rebuild(GROUP, member, Duration::from_mins(1), &[])
+            .await;
+        begun.unwrap().unwrap();
+        sales.reset().await.unwrap();
+        sales.apply(&[&orders[0]]).await.unwrap();
+        recount::look(&store, bus.as_ref()).await.unwrap();
+        assert_eq!(store.product(id).await.unwrap().popularity, popularity);
+        sales.apply(&[&orders[1]]).await.unwrap();
+        bus.finish_rebuild(GROUP, member).await.unwrap();
+        recount::look(&store, bus.as_ref()).await.unwrap();
+        assert_eq!(store.product(id).await.unwrap().popularity, 4);
+        assert_eq!(popularity_events(&store).await, 1);
+        assert_eq!(store.recount().await.unwrap(), None);
+    }
+}
+
+/// Between looking whether a recount is under way and counting aside, none ends.
+#[tokio::test]
+async fn a_recount_ends_after_the_sales_that_are_being_counted_aside() {
+    let store = store(&manual()).await;
+    let id = product(&store, "LATE", 0).await;
+    SalesCounter(store.clone()).reset().await.unwrap();
+    let recount = store.recount().await.unwrap().unwrap();
+    let mut tx = store.db.begin().await.unwrap();
+    assert!(recount::is_under_way(&mut tx).await.unwrap());
+    let is_over = AtomicBool::new(false);
+    let bring_over = async {
+        let more = store.bring_over(recount).await.unwrap();
+        is_over.store(true, Ordering::SeqCst);
+        more
+    };
+    let sell = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("the other one waits, if it does", 10, async || {
+            let waits: i64 = sqlx::query_scalar(waiting).fetch_one(&store.db).await.unwrap();
+            (waits > 0 || is_over.load(Ordering::SeqCst)).then_some(())
+        })
+        .await;
+        recount::add(&mut tx, &[(id, 2)].into()).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let (more, ()) = tokio::join!(bring_over, sell);
+    assert!(more, "the sale was brought over");
+    assert!(!store.bring_over(recount).await.unwrap());
+    assert_eq!(store.product(id).await.unwrap().popularity, 2);
+}
+
+/// Members that count and one that brings over, all at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sales_beside_bringing_over_are_counted_once() {
+    let store = store(&manual()).await;
+    let mut ids = Vec::new();
+    for n in 0..10 {
+        ids.push(product(&store, &format!("P{n}"), 0).await);
+    }
+    for round in 1..=10 {
+        SalesCounter(store.clone()).reset().await.unwrap();
+        let recount = store.recount().await.unwrap().unwrap();
+        let sell = async |n: usize| {
+            let (one, other) = (sale(&ids[n % 7..]), sale(&ids[..=n % 9]));
+            // Two members get the same events, in whatever order.
+            let sell = async |orders: [&CloudEvent; 2]| SalesCounter(store.clone()).apply(&orders).await;
+            let (first, second) = tokio::join!(sell([&one, &other]), sell([&other, &one]));
+            first.unwrap();
+            second.unwrap();
+        };
+        let bring_over = async || {
+            while store.bring_over(recount).await.unwrap() {}
+        };
+        tokio::join!(
+            join_all((0..6).map(sell)),
+            bring_over(),
+            join_all((6..12).map(sell)),
+            bring_over(),
+        );
+        while store.bring_over(recount).await.unwrap() {}
+        let sold: usize = (0..12).map(|n| 10 - n % 7 + n % 9 + 1).sum();
+        let counted: i64 = sqlx::query_scalar("SELECT sum(popularity)::bigint FROM catalog_stock")
             .fetch_one(&store.db)
             .await
-            .unwrap()
-    };
-    assert_eq!(popular().await, 5_100);
-    assert_eq!(popularity_events(&store).await, 5_100);
-    sales.reset().await.unwrap();
-    assert_eq!(popular().await, 0);
-    assert_eq!(popularity_events(&store).await, 10_200);
-    assert_eq!(versions_without_event(&store).await, 0);
+            .unwrap();
+        assert_eq!(counted, 2 * i64::try_from(sold).unwrap(), "round {round}");
+        assert_eq!(differences(&store).await, (0, 0, 0), "round {round}");
+        assert_eq!(versions_without_event(&store).await, 0, "round {round}");
+    }
 }
