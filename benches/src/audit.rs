@@ -24,7 +24,7 @@ use crate::process::{Shop, cluster};
 
 /// What the shop does by itself, or after a request was answered, is no part of the request: events are numbered, published
 /// and consumed, and what is due or old is looked for.
-const BACKGROUND: [&str; 13] = [
+const BACKGROUND: [&str; 14] = [
     "_outbox_number(",
     "_outbox_head",
     "_outbox WHERE position",
@@ -36,6 +36,7 @@ const BACKGROUND: [&str; 13] = [
     "FROM payments_charge WHERE state = 'pending'",
     "FROM payments_provider_request WHERE notify_at",
     "FROM catalog_search_count",
+    "FROM catalog_recount",
     "DELETE FROM orders_idempotency",
     "SELECT 1",
 ];

@@ -245,17 +245,27 @@ fn summary(results: &Results) -> String {
     text
 }
 
+/// Of smaller differences than this nothing can be said: rounds differ by more.
+const SAID_FROM: f64 = 1.05;
+
 fn case(it: &Comparison) -> String {
     format!(
-        "{} {} at {}, {} callers",
+        "{} {} at {}, {}",
         it.adapter,
         it.work,
         grouped(it.size as u64),
-        it.callers
+        callers(it.callers)
     )
 }
 
-/// Cases in which PostgreSQL's p50 is the lower one, with both figures.
+fn callers(number: usize) -> String {
+    match number {
+        1 => "1 caller".to_owned(),
+        many => format!("{many} callers"),
+    }
+}
+
+/// Cases in which PostgreSQL's p50 is clearly the lower one, with both figures.
 fn wins(results: &Results) -> Vec<String> {
     let mut wins = Vec::new();
     for (name, part) in &results.traits {
@@ -263,14 +273,14 @@ fn wins(results: &Results) -> Vec<String> {
             let is_rival = |it: &&Comparison| {
                 it.adapter != own.adapter
                     && (&it.work, it.size, it.callers) == (&own.work, own.size, own.callers)
-                    && it.adapter_us.p50 > own.adapter_us.p50
+                    && it.adapter_us.p50 > own.adapter_us.p50 * SAID_FROM
             };
             for rival in part.comparisons.iter().filter(is_rival) {
                 wins.push(format!(
-                    "{name}, {} at {}, {} callers: {} µs against {} µs on {} (p50)",
+                    "{name}, {} at {}, {}: {} µs against {} µs on {} (p50)",
                     own.work,
                     grouped(own.size as u64),
-                    own.callers,
+                    callers(own.callers),
                     number(own.adapter_us.p50),
                     number(rival.adapter_us.p50),
                     rival.adapter

@@ -18,10 +18,18 @@ pub struct Call<'a> {
     pub text: &'a str,
 }
 
+/// Target of the spans of calls to stores.
+const TARGET: &str = "emporium::store";
+
+/// Whether somebody listens to the spans of calls. A text that costs something to make is made only then.
+pub fn is_heard() -> bool {
+    tracing::enabled!(target: TARGET, tracing::Level::DEBUG)
+}
+
 /// The span of a call to a store, by the OpenTelemetry database conventions; what comes of it is recorded later.
 pub(crate) fn span(call: Call<'_>) -> tracing::Span {
     tracing::debug_span!(
-        target: "emporium::store",
+        target: TARGET,
         "store call",
         otel.kind = "client",
         db.system.name = call.system,

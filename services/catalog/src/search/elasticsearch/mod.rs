@@ -124,7 +124,7 @@ impl ElasticSearch {
         one: Value,
         other: Value,
     ) -> Result<(Answer, Answer), ElasticError> {
-        let text = format!("{}\n{}", template(&one), template(&other));
+        let text = template(&[&one, &other]);
         let lines = format!("{{}}\n{one}\n{{}}\n{other}\n");
         let path = format!("{}/_msearch", self.alias());
         let request = reading(operation, Method::POST, &path, Body::Lines(lines), &text);

@@ -187,7 +187,7 @@ impl ElasticSearch {
             body["suggest"] = Value::Object(suggest);
         }
         let path = format!("{}/_search", self.alias());
-        let text = template(&body);
+        let text = template(&[&body]);
         let request = reading("look up words", Method::POST, &path, Body::Json(body), &text);
         self.client.send(request, |_| 0).await
     }
@@ -241,7 +241,7 @@ impl ElasticSearch {
         }
         let body = json!({"analyzer": "english_words", "text": text});
         let path = format!("{}/_analyze", self.alias());
-        let shown = template(&body);
+        let shown = template(&[&body]);
         let request = reading("analyze", Method::POST, &path, Body::Json(body), &shown);
         let analyzed: Analyzed = self.client.send(request, |_| 0).await?;
         let stem = |token: Token| Some(((*at.get(&token.start_offset)?).clone(), token.token));
