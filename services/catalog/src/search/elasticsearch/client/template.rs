@@ -18,7 +18,10 @@ pub fn template(bodies: &[&Value]) -> String {
 
 fn masked(bodies: &[&Value]) -> String {
     let texts = bodies.iter().map(|body| serde_json::to_string(&Masked(body)));
-    texts.map(Result::unwrap_or_default).collect::<Vec<_>>().join("\n")
+    texts
+        .map(Result::unwrap_or_default)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 struct Masked<'a>(&'a Value);
