@@ -322,8 +322,8 @@ pub(super) mod tests {
         let text = figures(&known());
         for line in [
             "- An adapter's p50 is at most 1.2 times the bare client's in 1 of 2 comparisons.",
-            "  - Not in sessions, redis look-up at 1,000, 1 callers: 1.25 (1.20–1.31)",
-            "- sessions, look-up at 1,000, 1 callers: 81.5 µs against 123 µs on redis (p50)",
+            "  - Not in sessions, redis look-up at 1,000, 1 caller: 1.25 (1.20–1.31)",
+            "- sessions, look-up at 1,000, 1 caller: 81.5 µs against 123 µs on redis (p50)",
             "- p99 of look-ups through HTTP, `redis`: 1.200 ms, not below the 1 ms aimed at.",
             "- Not run: elasticsearch: not here",
             "- `redis`: Redis 8.2.3; durability: appendfsync everysec.",
