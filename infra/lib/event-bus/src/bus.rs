@@ -31,6 +31,9 @@ pub const DEAD_LETTER_KEPT: Duration = Duration::from_hours(7 * 24);
 /// Batches of events end when their payloads, as they are stored, come to this many bytes; one event they have always.
 pub const BATCH_BYTES: i64 = 4 << 20;
 
+/// Dead letters that are counted at most: counting is to be cheap.
+pub const LETTERS_COUNTED_MAX: i64 = 10_000;
+
 /// What can go wrong with the bus.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
@@ -90,6 +93,10 @@ pub struct Progress {
     pub end: i64,
     /// Positions that are not acknowledged yet.
     pub lag: i64,
+    /// How long the first event that is not acknowledged has been on the bus, by the bus's own clock; zero when there is none.
+    pub waited: Duration,
+    /// Whether nobody gets the group's events, as an operator said.
+    pub paused: bool,
 }
 
 /// Where a publisher is on a bus: the last event it appended there. By it the bus can tell whether it still has all that
@@ -176,13 +183,22 @@ pub trait Bus: Send + Sync {
     /// still runs makes it anew.
     async fn remove_group(&self, group: &str) -> Result<(), BusError>;
 
+    /// Says that nobody gets the group's events from here on, or takes that back. It is kept with the group: every member in
+    /// every process minds it, and after a restart too. What a member has by then it may go on with and acknowledge; what it
+    /// leaves behind waits. A rebuild that is under way ends, another one [begins](Bus::begin_rebuild) when the group is
+    /// resumed. Nothing happens to an unknown group.
+    async fn set_paused(&self, group: &str, paused: bool) -> Result<(), BusError>;
+
+    /// Whether the group is paused, also while it is being rebuilt.
+    async fn is_paused(&self, group: &str) -> Result<bool, BusError>;
+
     /// Says that the group has to be rebuilt, and takes it from whoever holds it. From here on nobody gets its events until
     /// a member has [begun](Bus::begin_rebuild) and [finished](Bus::finish_rebuild). Nothing happens to an unknown group.
     async fn request_rebuild(&self, group: &str) -> Result<(), BusError>;
 
     /// Makes a new group, or takes one whose rebuild was requested or left half done or that was built without one of
     /// `sources`, for `member` to build from the histories of `sources` (such as `/users`); notes the bus's end and gives it. `None` when another member is at it or
-    /// the group needs no building. Of several members that join at once, one gets it.
+    /// the group needs no building or is paused. Of several members that join at once, one gets it.
     async fn begin_rebuild(
         &self,
         group: &str,
@@ -201,7 +217,7 @@ pub trait Bus: Send + Sync {
 
     /// Takes the group's next events of the types `kinds` for `member`, at most `max` and about [`BATCH_BYTES`] of them, and
     /// keeps other members away from them for `lease`. First come those that `member` took before and did not acknowledge.
-    /// `None` when the group is being rebuilt, does not exist or, with an adapter that lacks [`Capability::Parallel`],
+    /// `None` when the group is paused or being rebuilt, does not exist or, with an adapter that lacks [`Capability::Parallel`],
     /// another member holds it.
     async fn claim(
         &self,
@@ -230,6 +246,9 @@ pub trait Bus: Send + Sync {
 
     /// The group's dead letters after `after`, oldest first.
     async fn dead_letters(&self, group: &str, after: i64, limit: i64) -> Result<Vec<DeadLetter>, BusError>;
+
+    /// How many of the group's dead letters wait for their replay; more than [`LETTERS_COUNTED_MAX`] are not counted.
+    async fn waiting_letters(&self, group: &str) -> Result<i64, BusError>;
 
     /// One dead letter of the group.
     async fn find_dead_letter(&self, group: &str, id: i64) -> Result<Option<DeadLetter>, BusError>;

@@ -1,29 +1,38 @@
 //! Consumer groups: claim, apply, acknowledge; inbox in the effect's transaction; dead letters after bounded retries.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use emporium_service_kit::Clock;
 use emporium_service_kit::client::Client;
 use emporium_service_kit::metrics::Metrics;
-use prometheus::{IntCounter, IntGauge, Opts};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::bus::{Bus, BusError, DeadLetter};
+use crate::bus::{Bus, BusError};
 use crate::event::CloudEvent;
 use crate::inbox;
 use crate::pace::Pace;
+use crate::projection::BuildError;
 
 mod apply;
+mod beside;
+mod deliver;
 mod rebuild;
 mod routes;
+mod status;
 pub use apply::{ApplyError, Consumer, Transactional, TransactionalHandler};
+pub use beside::Unit;
 pub use rebuild::RebuildError;
 pub use routes::{
     DeadLetterList, DeadLetterQuery, list_dead_letters, rebuild_projection, replay_dead_letter,
 };
+pub(crate) use routes::{away, store_away};
+use status::Tracker;
+pub use status::{GroupState, GroupStatus};
 
 /// Large, since what many events of a batch change is written once; payloads that are large end it earlier.
 const BATCH: i64 = 2_000;
@@ -39,10 +48,8 @@ const POLL: Duration = Duration::from_secs(1);
 const PACE: Duration = Duration::from_millis(20);
 /// How often old rows of the inbox are removed.
 const REAP_EVERY: Duration = Duration::from_hours(1);
-/// How long to wait after each try but the last one, in milliseconds.
-const RETRY_AFTER: [u64; 4] = [50, 200, 500, 1_000];
-/// Characters of a reason that a dead letter keeps.
-const REASON_MAX: usize = 4_000;
+/// How long a resumed group may stand still: a group that is paused is looked at so often.
+const POLL_PAUSED: Duration = Duration::from_millis(100);
 /// How often an event is tried before it becomes a dead letter.
 pub const ATTEMPTS_MAX: i32 = 5;
 
@@ -63,14 +70,19 @@ pub struct ConsumerGroup {
     name: String,
     member: Uuid,
     lease: Duration,
-    consumer: Arc<dyn Consumer>,
+    pub(crate) consumer: Arc<dyn Consumer>,
     start: StartAt,
     /// The bus's end as it was last seen.
     seen: AtomicI64,
     /// Whether the group is known to be built from all the histories of `start`.
     complete: AtomicBool,
-    lag: IntGauge,
-    dead: IntCounter,
+    status: Tracker,
+    /// Who this is when it builds a generation beside the live one.
+    rebuilder: Uuid,
+    rebuild_wanted: Notify,
+    /// The bus's end after the histories were read for a rebuild.
+    read_until: tokio::sync::Mutex<Option<(Uuid, i64)>>,
+    rebuild_error: Mutex<Option<String>>,
 }
 
 impl ConsumerGroup {
@@ -82,7 +94,6 @@ impl ConsumerGroup {
         start: StartAt,
         metrics: &Metrics,
     ) -> Self {
-        let (lag, dead) = measures(name);
         Self {
             bus,
             name: name.to_owned(),
@@ -92,8 +103,11 @@ impl ConsumerGroup {
             start,
             seen: AtomicI64::new(0),
             complete: AtomicBool::new(false),
-            lag: metrics.register(lag),
-            dead: metrics.register(dead),
+            status: Tracker::new(name, metrics),
+            rebuilder: Uuid::new_v4(),
+            rebuild_wanted: Notify::new(),
+            read_until: tokio::sync::Mutex::default(),
+            rebuild_error: Mutex::default(),
         }
     }
 
@@ -102,6 +116,34 @@ impl ConsumerGroup {
     pub fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
+    }
+
+    /// The same with the clock by which its status tells the time.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.status.set_clock(clock);
+        self
+    }
+
+    /// How the group stands, as this member saw it at its last step: while it runs, at most about a second ago. Asks nobody.
+    pub fn status(&self) -> GroupStatus {
+        self.status.status()
+    }
+
+    /// Pauses the group, for all its members; see [`Bus::set_paused`].
+    pub async fn pause(&self) -> Result<(), BusError> {
+        self.set_paused(true).await
+    }
+
+    /// Takes a pause back. Members go on within a tenth of a second.
+    pub async fn resume(&self) -> Result<(), BusError> {
+        self.set_paused(false).await
+    }
+
+    async fn set_paused(&self, paused: bool) -> Result<(), BusError> {
+        self.bus.set_paused(&self.name, paused).await?;
+        self.status.set_paused(paused);
+        Ok(())
     }
 
     /// The group's name.
@@ -116,6 +158,7 @@ impl ConsumerGroup {
             biased;
             () = stop.cancelled() => Ok(()),
             result = self.consume() => result,
+            never = self.rebuild_for_ever() => match never {},
         };
         self.release().await;
         result
@@ -133,7 +176,9 @@ impl ConsumerGroup {
                 }
                 result => result?,
             };
-            if moved == 0 {
+            if moved == 0 && self.status.is_paused() {
+                tokio::time::sleep(POLL_PAUSED).await;
+            } else if moved == 0 {
                 self.bus.wait(self.seen.load(Ordering::Relaxed), POLL).await;
             } else if FLOOD.contains(&moved) {
                 tokio::time::sleep(LINGER).await;
@@ -146,6 +191,15 @@ impl ConsumerGroup {
 
     /// Takes and applies one batch; gives how many positions it moved past. Tests call it until it gives 0.
     pub async fn step(&self) -> anyhow::Result<usize> {
+        let moved = self.try_step().await;
+        match &moved {
+            Err(error) if !lease_lost(error) => self.status.failed(error),
+            _ => self.status.worked(),
+        }
+        moved
+    }
+
+    async fn try_step(&self) -> anyhow::Result<usize> {
         // Reading comes first: a group that has nothing to do writes nothing.
         let Some(progress) = self.progress_or_build().await? else {
             // Another member builds it: nothing that happens on the bus is of interest before it is done.
@@ -153,8 +207,12 @@ impl ConsumerGroup {
             return Ok(0);
         };
         self.seen.store(progress.end, Ordering::Relaxed);
-        self.lag.set(progress.lag);
-        if progress.lag == 0 {
+        self.status.saw(progress);
+        if self.status.letters_are_due() {
+            self.status
+                .set_letters(self.bus.waiting_letters(&self.name).await?);
+        }
+        if progress.lag == 0 || progress.paused {
             return Ok(0);
         }
         let kinds = self.consumer.kinds();
@@ -169,7 +227,7 @@ impl ConsumerGroup {
         }
         // What nobody wants and positions that stay empty are passed once and not looked at for ever.
         self.bus.acknowledge(&self.name, self.member, &batch).await?;
-        self.lag.set((progress.lag - batch.passed).max(0));
+        self.status.passed(batch.passed);
         Ok(usize::try_from(batch.passed).unwrap_or(0))
     }
 
@@ -198,6 +256,56 @@ impl ConsumerGroup {
         if let Err(error) = self.bus.release(&self.name, self.member).await {
             tracing::warn!(group = self.name, %error, "group not given back; its lease runs out");
         }
+        if let Some(generations) = self.consumer.generations()
+            && let Err(error) = generations.release(self.rebuilder).await
+        {
+            tracing::warn!(group = self.name, %error, "rebuild not given back; its lease runs out");
+        }
+    }
+
+    /// Asks the bus how the group stands; with the bus away, what was known stays.
+    pub(crate) async fn look(&self) {
+        let looked = async {
+            match self.bus.progress(&self.name).await? {
+                Some(progress) => self.status.saw(progress),
+                None => self.saw_building().await?,
+            }
+            self.status
+                .set_letters(self.bus.waiting_letters(&self.name).await?);
+            Ok::<_, BusError>(())
+        };
+        if let Err(error) = looked.await {
+            tracing::warn!(group = self.name, %error, "the bus does not tell how the group stands");
+        }
+    }
+
+    async fn saw_building(&self) -> Result<(), BusError> {
+        let (paused, readable) = (
+            self.bus.is_paused(&self.name).await?,
+            self.consumer.generations().is_some(),
+        );
+        self.status.saw_building(paused, readable);
+        Ok(())
+    }
+
+    /// The status; a group that goes on while a rebuild is made beside it counts as rebuilding.
+    pub(crate) fn status_with(&self, rebuild: bool) -> GroupStatus {
+        let mut status = self.status();
+        if rebuild && status.state == GroupState::Running {
+            status.state = GroupState::Rebuilding;
+        }
+        status
+    }
+
+    pub(crate) fn rebuild_error(&self) -> Option<String> {
+        self.rebuild_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_rebuild_error(&self, error: Option<String>) {
+        *self.rebuild_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 
     /// Removes a batch of old rows from the inbox; true when there may be more. Without a reset, a consumer that reads
@@ -214,84 +322,9 @@ impl ConsumerGroup {
             }
         }
     }
-
-    /// The whole batch in one go; when that fails, one by one, so that one bad event does not hold up the others.
-    async fn deliver(&self, events: &[&CloudEvent]) -> anyhow::Result<()> {
-        let kinds = self.consumer.kinds();
-        let wanted: Vec<&CloudEvent> = events
-            .iter()
-            .copied()
-            .filter(|e| kinds.contains(&&*e.kind))
-            .collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        match self.consumer.apply(&wanted).await {
-            Ok(()) => return Ok(()),
-            Err(ApplyError::Unavailable(reason)) => anyhow::bail!("{reason}"),
-            Err(ApplyError::Rejected(reason)) => {
-                tracing::info!(group = self.name, reason, "batch not applied; going one by one");
-            }
-        }
-        for event in wanted {
-            self.deliver_one(event).await?;
-        }
-        Ok(())
-    }
-
-    async fn deliver_one(&self, event: &CloudEvent) -> anyhow::Result<()> {
-        let mut waits = RETRY_AFTER.into_iter().map(Duration::from_millis);
-        loop {
-            let reason = match self.consumer.apply(&[event]).await {
-                Ok(()) => return Ok(()),
-                Err(ApplyError::Unavailable(reason)) => anyhow::bail!("{reason}"),
-                Err(ApplyError::Rejected(reason)) => reason,
-            };
-            let Some(wait) = waits.next() else {
-                tracing::error!(group = self.name, event = %event.id, reason, "dead letter");
-                self.bus
-                    .dead_letter(&self.name, event, &shortened(reason), ATTEMPTS_MAX)
-                    .await?;
-                self.dead.inc();
-                return Ok(());
-            };
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    /// Applies a dead letter again and notes that; the error says why it still cannot be applied.
-    pub async fn replay(&self, letter: &DeadLetter) -> Result<(), ApplyError> {
-        self.consumer.apply(&[&letter.event]).await?;
-        self.bus
-            .mark_replayed(&self.name, letter.id)
-            .await
-            .map_err(|error| ApplyError::Unavailable(error.to_string()))
-    }
-}
-
-/// A reason may quote the payload; what a letter keeps is bounded, and says so.
-fn shortened(mut reason: String) -> String {
-    if let Some((end, _)) = reason.char_indices().nth(REASON_MAX) {
-        reason.truncate(end);
-        reason.push_str(" … (cut)");
-    }
-    reason
 }
 
 fn lease_lost(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(BusError::LeaseLost(_)))
-}
-
-/// The group's name is a constant label of its own metrics, so that the groups of one service share the metrics' names.
-#[allow(clippy::expect_used)] // names are constants: a bad one is found by the first test that makes a group
-fn measures(group: &str) -> (IntGauge, IntCounter) {
-    let lag = Opts::new(
-        "emporium_consumer_lag",
-        "Positions between the bus's end and the group.",
-    );
-    let dead = Opts::new("emporium_dead_letters_total", "Events put aside.");
-    (
-        IntGauge::with_opts(lag.const_label("group", group)).expect("a valid gauge"),
-        IntCounter::with_opts(dead.const_label("group", group)).expect("a valid counter"),
-    )
+        || matches!(error.downcast_ref(), Some(BuildError::Lost))
 }

@@ -5,6 +5,7 @@ use emporium_service_kit::extract::Query;
 use emporium_service_kit::{Problem, StoreError};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::event::CloudEvent;
@@ -20,6 +21,13 @@ pub struct HistoryItem {
     pub position: i64,
     /// The event.
     pub event: CloudEvent,
+    /// When the owner wrote it down, by the owner's clock; for imported history that is long after the event's `time`.
+    #[serde(
+        default,
+        with = "time::serde::rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub recorded_at: Option<OffsetDateTime>,
 }
 
 /// A page of a history.
@@ -31,6 +39,9 @@ pub struct HistoryPage {
     pub next_after: i64,
     /// True when there was nothing further at the time of reading.
     pub at_end: bool,
+    /// The history's last position at the time of reading, to tell progress by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<i64>,
 }
 
 /// `?after=&limit=` of a history.

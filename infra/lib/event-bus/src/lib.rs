@@ -6,6 +6,7 @@
 //! - [`consumer`]: consumer groups with stored positions, dead letters, rebuilding projections.
 //! - [`inbox`]: which events a consumer has seen, claimed in the effect's transaction.
 //! - [`history`]: reading owners' histories, for rebuilding a projection before joining the bus.
+//! - [`projection`]: projections with two generations, rebuilt beside the live one, and the routes of every consumer.
 //! - [`schema`]: committed event schemas, and the rule that a v1 only gains fields.
 
 pub mod bus;
@@ -15,12 +16,15 @@ pub mod history;
 pub mod inbox;
 pub mod outbox;
 mod pace;
+pub mod projection;
 pub mod schema;
 
 pub use bus::{Bus, BusError, EventsReport, open};
 pub use consumer::{
-    ApplyError, Consumer, ConsumerGroup, RebuildError, StartAt, Transactional, TransactionalHandler,
+    ApplyError, Consumer, ConsumerGroup, GroupState, GroupStatus, RebuildError, StartAt, Transactional,
+    TransactionalHandler,
 };
 pub use event::{CloudEvent, EventData, NewEvent};
 pub use history::HistoryPage;
 pub use outbox::Outbox;
+pub use projection::{GenerationHandler, PostgresProjection, Projections, Table};

@@ -21,9 +21,8 @@ use std::time::Duration;
 use emporium_service_kit::bulk::BinaryRows;
 use emporium_service_kit::metrics::{self, Metrics};
 use emporium_service_kit::{Db, Environment, ServiceName, StartError, Tx};
-use serde_json::value::RawValue;
 use sqlx::migrate::{Migration, Migrator};
-use sqlx::{AssertSqlSafe, FromRow, SqlSafeStr};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -35,7 +34,9 @@ use crate::event::{CloudEvent, NewEvent};
 use crate::history::{HistoryItem, HistoryPage};
 use crate::pace::Pace;
 
+mod rows;
 mod statements;
+use rows::{Head, HistoryRow, Row};
 use statements::Statements;
 
 /// Events numbered or published in one go.
@@ -60,38 +61,6 @@ pub struct Outbox {
     sql: Arc<Statements>,
     wake: Arc<Notify>,
     lag: prometheus::IntGauge,
-}
-
-#[derive(FromRow)]
-struct Row {
-    position: i64,
-    id: Uuid,
-    r#type: String,
-    subject: String,
-    version: i64,
-    time: OffsetDateTime,
-    traceparent: Option<String>,
-    data: sqlx::types::Json<Box<RawValue>>,
-}
-
-/// How far the relay is, and where.
-#[derive(FromRow)]
-struct Head {
-    published: i64,
-    bus: Option<Uuid>,
-    bus_event: Option<Uuid>,
-    bus_position: Option<i64>,
-}
-
-impl Head {
-    /// Nothing, when it was never noted.
-    fn mark(&self) -> Option<Mark> {
-        Some(Mark {
-            bus: self.bus?,
-            event: self.bus_event.unwrap_or(Uuid::nil()),
-            position: self.bus_position.unwrap_or(0),
-        })
-    }
 }
 
 impl Outbox {
@@ -180,12 +149,14 @@ impl Outbox {
             rows = self.read(after, limit + 1).await?;
         }
         let at_end = all_numbered && rows.len() <= max;
+        let end = rows.first().map_or(after, |row| row.last);
         let items: Vec<HistoryItem> = rows
             .into_iter()
             .take(max)
-            .map(|row| HistoryItem {
-                position: row.position,
-                event: self.event(row),
+            .map(|found| HistoryItem {
+                position: found.row.position,
+                recorded_at: Some(found.recorded_at),
+                event: self.event(found.row),
             })
             .collect();
         let next_after = items.last().map_or(after, |item| item.position);
@@ -193,6 +164,7 @@ impl Outbox {
             items,
             next_after,
             at_end,
+            end: Some(end),
         })
     }
 
@@ -319,7 +291,7 @@ impl Outbox {
             .await
     }
 
-    async fn read(&self, after: i64, limit: i64) -> Result<Vec<Row>, sqlx::Error> {
+    async fn read(&self, after: i64, limit: i64) -> Result<Vec<HistoryRow>, sqlx::Error> {
         sqlx::query_as(AssertSqlSafe(self.sql.page.clone()))
             .bind(after)
             .bind(limit)

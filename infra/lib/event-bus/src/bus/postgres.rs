@@ -19,6 +19,7 @@ use super::{BATCH_BYTES, Batch, Bus, BusError, Capability, DeadLetter, Delivery,
 use crate::event::CloudEvent;
 
 mod append;
+mod group;
 mod rows;
 mod trim;
 use rows::{DeadRow, LogRow};
@@ -48,10 +49,7 @@ impl PostgresBus {
             .await
             .map_err(|error| BusError::unusable(&error, error.tells_remedy()))?;
         let db = Db::connect(options, CONNECTIONS_MAX, metrics);
-        let there: bool = sqlx::query_scalar("SELECT to_regproc('bus_missed') IS NOT NULL")
-            .fetch_one(&db)
-            .await?;
-        if !there {
+        if !group::has_newest_column(&db).await? {
             migrate(&db).await?;
         }
         Ok(Self {
@@ -114,14 +112,15 @@ impl Bus for PostgresBus {
     }
 
     async fn progress(&self, group: &str) -> Result<Option<Progress>, BusError> {
-        let sql = "SELECT g.position, h.position FROM bus_group AS g CROSS JOIN bus_head AS h
-                   WHERE g.name = $1 AND NOT g.rebuilding";
-        let found: Option<(i64, i64)> = sqlx::query_as(sql).bind(group).fetch_optional(&self.db).await?;
-        Ok(found.map(|(position, end)| Progress {
-            position,
-            end,
-            lag: (end - position).max(0),
-        }))
+        Ok(group::progress(&self.db, group).await?)
+    }
+
+    async fn set_paused(&self, group: &str, paused: bool) -> Result<(), BusError> {
+        Ok(group::set_paused(&self.db, group, paused).await?)
+    }
+
+    async fn is_paused(&self, group: &str) -> Result<bool, BusError> {
+        Ok(group::is_paused(&self.db, group).await?)
     }
 
     async fn set_group(&self, group: &str, position: i64) -> Result<(), BusError> {
@@ -169,7 +168,7 @@ impl Bus for PostgresBus {
              SELECT $1, position, true, $2, now() + make_interval(secs => $3), $4 FROM bus_head
              ON CONFLICT (name) DO UPDATE SET position = excluded.position, rebuilding = true, member = excluded.member,
                leased_until = excluded.leased_until, sources = excluded.sources, updated_at = now()
-             WHERE CASE WHEN g.rebuilding THEN g.member IS NULL OR g.member = $2 OR g.leased_until < now()
+             WHERE NOT g.paused AND CASE WHEN g.rebuilding THEN g.member IS NULL OR g.member = $2 OR g.leased_until < now()
                         ELSE NOT g.sources @> excluded.sources END
              RETURNING position",
         )
@@ -216,7 +215,7 @@ impl Bus for PostgresBus {
         // All up to the end is readable: whoever appends holds the head until the commit.
         let held: Option<(i64, i64)> = sqlx::query_as(
             "UPDATE bus_group SET member = $2, leased_until = now() + make_interval(secs => $3), updated_at = now()
-             WHERE name = $1 AND NOT rebuilding AND (member = $2 OR member IS NULL OR leased_until < now())
+             WHERE name = $1 AND NOT rebuilding AND NOT paused AND (member = $2 OR member IS NULL OR leased_until < now())
              RETURNING position, (SELECT position FROM bus_head)",
         )
         .bind(group)
@@ -313,6 +312,10 @@ impl Bus for PostgresBus {
         .fetch_all(&self.db)
         .await?;
         Ok(rows.into_iter().map(DeadLetter::from).collect())
+    }
+
+    async fn waiting_letters(&self, group: &str) -> Result<i64, BusError> {
+        Ok(group::waiting_letters(&self.db, group).await?)
     }
 
     async fn find_dead_letter(&self, group: &str, id: i64) -> Result<Option<DeadLetter>, BusError> {

@@ -10,25 +10,23 @@
 //! | `{ns}:stream` | stream | the events: `type`, `at` (when it was appended, ms), `event` (CloudEvent in JSON) |
 //! | `{ns}:ids` | sorted set | ids of the events in the stream, by position; trimmed with it |
 //! | `{ns}:meta` | hash | `id` of the bus, `head` (last position), `trimmed`, `largest` (bytes of the largest event), `letters` |
-//! | `{ns}:groups` | hash | `state:<group>`, `sources:<group>`; while it is built `builder:<group>`, `expires:<group>` |
+//! | `{ns}:groups` | hash | `state:<group>`, `sources:<group>`; `paused:<group>` if so; while it is built `builder:<group>`, `expires:<group>` |
 //! | `{ns}:members` | sorted set | who holds entries of a group, by the end of the lease (ms) |
 //! | `{ns}:letters:<group>` | hash | dead letters; `…:order` has their ids, `…:replayed` when they were replayed |
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::redis::{ConnectError, Invocation, NamedScript};
 use emporium_service_kit::report::{Server, ServerFacts};
-use emporium_service_kit::stores::EVENTS;
 use emporium_service_kit::{Redis, StoreError};
 use uuid::Uuid;
 
 use super::{BATCH_BYTES, Batch, Bus, BusError, Capability, DeadLetter, Delivery, Mark, Progress};
 use crate::event::CloudEvent;
 
+mod lacks;
 mod letters;
 mod scripts;
 mod watch;
@@ -93,7 +91,7 @@ impl RedisBus {
         // A connection of its own: reading blocks it.
         let reader = Redis::connect(url, metrics).await.map_err(refused)?;
         Ok(Self {
-            lacks: lacks(&redis).await?,
+            lacks: lacks::of(&redis).await?,
             watch: Watch::new(reader, keys.stream()),
             redis,
             keys,
@@ -111,34 +109,6 @@ impl RedisBus {
             group,
         }
     }
-}
-
-/// Lines about servers that this process has logged. Every service of a shop opens the bus for itself, and what is to be said
-/// of it is the same for all. There are as many as there are kinds of promises: a few.
-static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
-/// Says in one line, once in a process, what an operator has to know about a server that may lose what it acknowledged.
-async fn lacks(redis: &Redis) -> Result<&'static [Capability], StoreError> {
-    let promises = redis.promises().await?;
-    if promises.survive_power_loss() && !promises.evicts && !promises.replicated {
-        return Ok(&[Capability::Ordered]);
-    }
-    let line = format!(
-        "{EVENTS}: this Redis ({}{}{}) may lose events that it has acknowledged; give the bus an instance \
-         of its own with appendonly yes, appendfsync always and maxmemory-policy noeviction",
-        promises.durability,
-        if promises.evicts { ", evicts keys" } else { "" },
-        if promises.replicated {
-            ", may fail over"
-        } else {
-            ""
-        }
-    );
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if told.insert(line.clone()) {
-        tracing::warn!("{line}");
-    }
-    Ok(&[Capability::Ordered, Capability::Durable])
 }
 
 #[async_trait]
@@ -204,11 +174,33 @@ impl Bus for RedisBus {
 
     async fn progress(&self, group: &str) -> Result<Option<Progress>, BusError> {
         let run = self.script(&scripts::PROGRESS).arg(group);
-        let found: Option<(i64, i64, i64)> = self.redis.run(&run).await?;
-        Ok(found.map(|(position, end, lag)| {
+        let found: Option<(i64, i64, i64, u64, bool)> = self.redis.run(&run).await?;
+        Ok(found.map(|(position, end, lag, waited_ms, paused)| {
             self.watch.saw(end);
-            Progress { position, end, lag }
+            Progress {
+                position,
+                end,
+                lag,
+                waited: Duration::from_millis(waited_ms),
+                paused,
+            }
         }))
+    }
+
+    async fn set_paused(&self, group: &str, paused: bool) -> Result<(), BusError> {
+        let run = self
+            .script(&scripts::SET_PAUSED)
+            .arg(group)
+            .arg(i64::from(paused));
+        Ok(self.redis.run(&run).await?)
+    }
+
+    async fn is_paused(&self, group: &str) -> Result<bool, BusError> {
+        let ask = ::redis::cmd("HEXISTS")
+            .arg(&self.keys.main[3])
+            .arg(format!("paused:{group}"))
+            .to_owned();
+        Ok(self.redis.command("HEXISTS", &ask).await?)
     }
 
     async fn set_group(&self, group: &str, position: i64) -> Result<(), BusError> {
@@ -312,6 +304,10 @@ impl Bus for RedisBus {
         self.letters(group)
             .between(&format!("({after}"), "+inf", limit)
             .await
+    }
+
+    async fn waiting_letters(&self, group: &str) -> Result<i64, BusError> {
+        self.letters(group).waiting().await
     }
 
     async fn find_dead_letter(&self, group: &str, id: i64) -> Result<Option<DeadLetter>, BusError> {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::event::CloudEvent;
 use crate::inbox;
+use crate::projection::Generations;
 
 /// Why events could not be applied.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,24 @@ pub trait Consumer: Send + Sync {
     /// [`inbox::reset`]). Called before histories are read.
     async fn reset(&self) -> Result<(), ApplyError> {
         Err(no_reset())
+    }
+
+    /// The last reset whose rebuild has not ended, whichever bus that was for: then what there is, is not whole.
+    /// [`inbox::unfinished_reset`] tells it for those with an inbox.
+    async fn unfinished_reset(&self) -> Result<Option<Uuid>, ApplyError> {
+        Ok(None)
+    }
+
+    /// The rebuild after this reset has ended; false when there was another reset meanwhile. [`inbox::rebuilt`] notes it.
+    async fn rebuilt(&self, reset: Uuid) -> Result<bool, ApplyError> {
+        let _ = reset;
+        Ok(true)
+    }
+
+    /// The two generations behind it, if it is a projection of that kind ([`crate::projection`]). It is never reset: the group
+    /// builds the other generation and switches.
+    fn generations(&self) -> Option<&dyn Generations> {
+        None
     }
 
     /// Forgets some of the events it has applied longer than `age` ago; gives how many. [`inbox::reap`] does it for those
@@ -150,6 +169,14 @@ impl<H: TransactionalHandler> Consumer for Transactional<H> {
         self.handler.reset(&mut tx).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    async fn unfinished_reset(&self) -> Result<Option<Uuid>, ApplyError> {
+        Ok(inbox::unfinished_reset(&self.db, self.service, &self.group).await?)
+    }
+
+    async fn rebuilt(&self, reset: Uuid) -> Result<bool, ApplyError> {
+        Ok(inbox::rebuilt(&self.db, self.service, &self.group, reset).await?)
     }
 
     async fn reap(&self, age: Duration) -> Result<u64, ApplyError> {

@@ -65,14 +65,16 @@ pub async fn replay_dead_letter(group: &Arc<ConsumerGroup>, id: i64) -> Result<J
     match group.replay(&letter).await {
         Ok(()) => find().await?.map(Json).ok_or_else(unknown),
         Err(ApplyError::Rejected(reason)) => Err(Problem::conflict("still-rejected", reason)),
-        Err(ApplyError::Unavailable(reason)) => {
-            tracing::warn!(reason, "dead letter not replayed");
-            Err(Problem::unavailable(
-                "store-unavailable",
-                "The consumer's store does not answer just now.",
-            ))
-        }
+        Err(error @ ApplyError::Unavailable(_)) => Err(store_away(&error)),
     }
+}
+
+pub(crate) fn store_away(error: &ApplyError) -> Problem {
+    tracing::warn!(%error, "a consumer's store not available");
+    Problem::unavailable(
+        "store-unavailable",
+        "The consumer's store does not answer just now.",
+    )
 }
 
 /// Answers `POST /rebuild`: 202 when a running member will rebuild the projection or is at it, 409 when the consumer cannot
@@ -84,10 +86,11 @@ pub async fn rebuild_projection(group: &ConsumerGroup) -> Result<StatusCode, Pro
             Err(Problem::conflict("not-rebuildable", error.to_string()))
         }
         Err(RebuildError::Bus(error)) => Err(away(&error)),
+        Err(RebuildError::Store(error)) => Err(store_away(&error)),
     }
 }
 
-fn away(error: &BusError) -> Problem {
+pub(crate) fn away(error: &BusError) -> Problem {
     tracing::warn!(%error, "event bus not available");
     Problem::unavailable("bus-unavailable", "The event bus does not answer just now.")
 }

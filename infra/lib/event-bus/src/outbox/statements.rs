@@ -58,7 +58,8 @@ impl Statements {
             ),
             end: format!("SELECT sequenced FROM {prefix}_outbox_head"),
             page: format!(
-                "SELECT {columns} FROM {prefix}_outbox WHERE position > $1 ORDER BY position LIMIT $2"
+                "SELECT {columns}, recorded_at, (SELECT sequenced FROM {prefix}_outbox_head) AS last
+                 FROM {prefix}_outbox WHERE position > $1 ORDER BY position LIMIT $2"
             ),
         }
     }

@@ -13,6 +13,7 @@ mod model;
 mod rebuild;
 mod servers;
 mod settings;
+mod standing;
 mod switching;
 mod taking;
 mod trimming;
@@ -46,8 +47,14 @@ macro_rules! contract {
                 rebuild::a_rebuild_that_died_half_way_is_begun_again
                 rebuild::rebuilds_beside_running_members_count_every_event_once
                 rebuild::a_reset_waits_for_effects_that_are_being_applied
+                rebuild::a_reset_without_the_end_of_its_rebuild_is_noticed
                 rebuild::reading_a_history_ends_when_told_to_stop
                 rebuild::what_cannot_be_rebuilt_says_so
+                standing::nothing_is_delivered_while_a_group_is_paused
+                standing::a_resumed_group_goes_on_at_once
+                standing::a_paused_group_is_rebuilt_when_it_is_resumed
+                standing::lag_is_told_in_events_and_in_time
+                standing::a_member_that_fails_says_so
                 switching::moving_to_another_bus_and_back_loses_nothing_and_counts_once
                 switching::a_relay_that_comes_late_has_the_groups_rebuilt
                 switching::a_report_counts_what_is_under_way

@@ -10,11 +10,12 @@ use emporium_event_bus::{Bus, CloudEvent, EventData};
 use uuid::Uuid;
 
 use crate::support::place::Place;
+use crate::support::random::Random;
 use crate::support::{Ping, travelling};
 
 mod oracle;
 
-use oracle::{LONG, Model, Random};
+use oracle::{LONG, Model};
 
 const SEQUENCES: u64 = 500;
 const LENGTH: usize = 28;
@@ -89,6 +90,12 @@ impl World {
                 self.model.groups[g].restart(position);
             }
             88..92 => self.rebuild(random, g, m).await,
+            92..95 => {
+                let paused = random.below(3) == 0;
+                self.note(format_args!("paused {g} {paused}"));
+                self.bus.set_paused(GROUPS[g], paused).await.unwrap();
+                self.model.groups[g].paused = paused;
+            }
             _ => {
                 self.note(format_args!("trim"));
                 let removed = self.bus.trim(Duration::ZERO).await.unwrap();
@@ -204,7 +211,8 @@ impl World {
         let lease = random.lease();
         let begun = self.bus.begin_rebuild(name, member, lease, &[]).await.unwrap();
         self.note(format_args!("begin {g} {m} {lease:?}: {begun:?}"));
-        let free = builder.is_none_or(|(who, over)| who == m || over);
+        let paused = self.model.groups[g].paused;
+        let free = !paused && builder.is_none_or(|(who, over)| who == m || over);
         assert_eq!(begun, free.then_some(end));
         if free {
             self.model.groups[g].restart(end);
@@ -217,10 +225,14 @@ impl World {
         let group = &self.model.groups[g];
         let expected = group.ready().then(|| {
             let pending = i64::try_from(group.pending().len()).unwrap();
-            (group.position(), self.model.end - group.reached + pending)
+            (
+                group.position(),
+                self.model.end - group.reached + pending,
+                group.paused,
+            )
         });
         assert_eq!(
-            progress.map(|progress| (progress.position, progress.lag)),
+            progress.map(|progress| (progress.position, progress.lag, progress.paused)),
             expected
         );
     }
@@ -229,6 +241,11 @@ impl World {
     async fn drain(&mut self, g: usize) {
         self.note(format_args!("drain {g}"));
         let (name, last) = (GROUPS[g], Uuid::new_v4());
+        assert_eq!(
+            self.bus.is_paused(name).await.unwrap(),
+            self.model.groups[g].paused
+        );
+        self.bus.set_paused(name, false).await.unwrap();
         if !self.model.groups[g].ready() {
             self.bus.request_rebuild(name).await.unwrap();
             self.bus

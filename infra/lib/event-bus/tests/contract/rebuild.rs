@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use emporium_event_bus::consumer::{RebuildError, rebuild_projection};
-use emporium_event_bus::{Bus, BusError, ConsumerGroup, Outbox, StartAt};
-use emporium_service_kit::Db;
+use emporium_event_bus::{Bus, BusError, Consumer, ConsumerGroup, Outbox, StartAt, Transactional};
+use emporium_service_kit::{Db, ServiceName};
 use emporium_test_kit::eventually;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -193,6 +193,27 @@ pub async fn a_reset_waits_for_effects_that_are_being_applied(place: Place) {
     assert!(running.await.unwrap().is_err(), "the member was fenced off");
     rebuilding.await.unwrap().unwrap();
     assert_eq!(total(&world.fixture.db()).await, (ALL.0 + 100, ALL.1 + 1));
+}
+
+/// A member emptied the projection for another bus, or long after another one had taken its place, and died. This bus knows
+/// nothing of it: the group is ready here.
+pub async fn a_reset_without_the_end_of_its_rebuild_is_noticed(place: Place) {
+    let world = world(place).await;
+    let (sum, db) = (Sum::new(), world.fixture.db());
+    drain(&sum.group(&world.fixture, &world.bus, world.start.clone())).await;
+    assert_eq!(total(&db).await, ALL);
+    let elsewhere = Transactional::new(db.clone(), ServiceName::Users, "sum", Sum::new());
+    elsewhere.reset().await.unwrap();
+    assert_eq!(total(&db).await, (0, 0));
+    assert!(world.bus.progress("sum").await.unwrap().is_some(), "ready");
+    let reset = elsewhere.unfinished_reset().await.unwrap().unwrap();
+    drain(&sum.group(&world.fixture, &world.bus, world.start.clone())).await;
+    assert_eq!(total(&db).await, ALL);
+    assert_eq!(elsewhere.unfinished_reset().await.unwrap(), None);
+    assert!(
+        !elsewhere.rebuilt(reset).await.unwrap(),
+        "another reset came after it"
+    );
 }
 
 pub async fn reading_a_history_ends_when_told_to_stop(place: Place) {

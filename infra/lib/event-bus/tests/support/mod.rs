@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
 pub mod place;
+pub mod random;
 pub mod sum;
+pub mod sums;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,6 +9,7 @@ local function built_from(sources)
   end
   return true
 end
+if state and is_paused(group) then return false end
 if state == 'ready' and built_from(ARGV[4]) then return false end
 if state == 'rebuilding' then
   local builder = redis.call('HGET', GROUPS, 'builder:' .. group)

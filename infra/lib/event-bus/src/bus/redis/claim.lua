@@ -2,7 +2,7 @@
 -- Gives: how many entries were looked at, the last position of them, id and JSON of each wanted event in a list.
 local group, me = ARGV[1], ARGV[2]
 local max, budget, look = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-if state_of(group) ~= 'ready' then return false end
+if state_of(group) ~= 'ready' or is_paused(group) then return false end
 local wanted = {}
 for i = 7, #ARGV do wanted[ARGV[i]] = true end
 

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{foreign, millis, scripts};
-use crate::bus::{BusError, DeadLetter};
+use crate::bus::{BusError, DeadLetter, LETTERS_COUNTED_MAX};
 use crate::event::CloudEvent;
 
 /// Letters of a group that may wait for their replay.
@@ -71,6 +71,18 @@ impl Letters<'_> {
 
     pub(super) async fn mark_replayed(&self, id: i64) -> Result<(), BusError> {
         Ok(self.redis.run(&self.script(&scripts::REPLAYED).arg(id)).await?)
+    }
+
+    /// How many wait for their replay. Both keys in one command each: being off by one for a moment does no harm.
+    pub(super) async fn waiting(&self) -> Result<i64, BusError> {
+        let [_, _, order, replayed] = &self.keys;
+        let mut counts = [0, 0];
+        for (count, key) in counts.iter_mut().zip([order, replayed]) {
+            let ask = ::redis::cmd("ZCARD").arg(key).to_owned();
+            *count = self.redis.command::<i64>("ZCARD", &ask).await?;
+        }
+        let [all, done] = counts;
+        Ok((all - done).clamp(0, LETTERS_COUNTED_MAX))
     }
 
     pub(super) async fn expire(&self, age: Duration) -> Result<(), StoreError> {

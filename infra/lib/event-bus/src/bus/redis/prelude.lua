@@ -38,6 +38,8 @@ local function state_of(group)
   return state and stream_groups()[group] ~= nil and state
 end
 
+local function is_paused(group) return redis.call('HEXISTS', GROUPS, 'paused:' .. group) == 1 end
+
 -- Runs a command on many ids, a chunk at a time: before, ids, after.
 local function in_chunks(ids, before, after)
   for from = 1, #ids, CHUNK do

@@ -1,7 +1,7 @@
 -- Group.
 local group = ARGV[1]
 redis.pcall('XGROUP', 'DESTROY', STREAM, group)
-for _, field in ipairs({ 'state:', 'builder:', 'expires:', 'built:', 'sources:' }) do
+for _, field in ipairs({ 'state:', 'builder:', 'expires:', 'built:', 'sources:', 'paused:' }) do
   redis.call('HDEL', GROUPS, field .. group)
 end
 fence(group)

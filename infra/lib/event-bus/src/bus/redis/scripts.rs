@@ -38,6 +38,7 @@ script!(BEGIN, "events.begin_rebuild", "begin.lua");
 script!(FINISH, "events.finish_rebuild", "finish.lua");
 script!(REQUEST_REBUILD, "events.request_rebuild", "request_rebuild.lua");
 script!(MISSED, "events.missed", "missed.lua");
+script!(SET_PAUSED, "events.set_paused", "set_paused.lua");
 script!(SET_GROUP, "events.set_group", "set_group.lua");
 script!(REMOVE_GROUP, "events.remove_group", "remove_group.lua");
 script!(TRIM, "events.trim", "trim.lua");

@@ -9,33 +9,13 @@ use emporium_event_bus::bus::Batch;
 /// A lease that outlives the test.
 pub(super) const LONG: Duration = Duration::from_hours(1);
 
-/// SplitMix64, <https://prng.di.unimi.it/splitmix64.c>.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-
-    pub(super) fn index(&mut self, bound: usize) -> usize {
-        usize::try_from(self.below(bound as u64)).unwrap()
-    }
-
-    /// One that is over at once, or one that outlives the test.
-    pub(super) fn lease(&mut self) -> Duration {
-        if self.below(3) == 0 { Duration::ZERO } else { LONG }
-    }
-}
-
 /// A group as it should be.
 #[derive(Default)]
 pub(super) struct Group {
     /// Whether it is being rebuilt.
     pub(super) rebuilding: bool,
+    /// Whether nobody is given anything.
+    pub(super) paused: bool,
     /// Who rebuilds it, and whether that lease is over.
     pub(super) builder: Option<(usize, bool)>,
     /// What was given to members up to here (with one member at a time: acknowledged up to here).
@@ -108,7 +88,7 @@ impl Model {
     ) -> Option<(Vec<i64>, i64)> {
         let (new, end) = (self.wanted_after(self.groups[group].reached), self.end);
         let group = &mut self.groups[group];
-        if !group.ready() {
+        if !group.ready() || group.paused {
             return None;
         }
         let others: Vec<(usize, bool)> = group

@@ -1,0 +1,33 @@
+-- When the owner wrote the event down, which for imported history is long after its `time`. Of rows that were there before,
+-- the moment of this migration.
+ALTER TABLE {prefix}_outbox ADD COLUMN recorded_at timestamptz NOT NULL DEFAULT now();
+
+-- One row a projection with two generations (0 and 1) of its tables; see projection.rs.
+CREATE TABLE {prefix}_projections (
+    projection   text PRIMARY KEY,
+    -- The generation that is read.
+    live         smallint NOT NULL DEFAULT 0 CHECK (live IN (0, 1)),
+    -- Since when; NULL until the first one was built.
+    live_since   timestamptz,
+    -- Whether events are applied to the other generation as well.
+    building     boolean NOT NULL DEFAULT false,
+    -- The rebuild that is wanted or under way, and how far it is.
+    rebuild      uuid,
+    cause        text,
+    phase        text,
+    -- By owner: {"/orders": {"after": 17, "end": 40, "done": false}}.
+    cursors      jsonb NOT NULL DEFAULT '{}',
+    events       bigint NOT NULL DEFAULT 0,
+    started_at   timestamptz,
+    -- Who is at it.
+    builder      uuid,
+    leased_until timestamptz,
+    -- What came of the last one.
+    outcome      jsonb
+);
+
+-- Consumers that were emptied and whose rebuild has not ended, whichever bus it was for; see inbox.rs.
+CREATE TABLE {prefix}_resets (
+    consumer text PRIMARY KEY,
+    id       uuid NOT NULL
+);

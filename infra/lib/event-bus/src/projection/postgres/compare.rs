@@ -1,0 +1,112 @@
+//! Comparing the two generations in one snapshot.
+
+use emporium_service_kit::Tx;
+use uuid::Uuid;
+
+use super::{GenerationHandler, LONG, PostgresProjection};
+use crate::projection::{BuildError, COMPARED, Compared, Comparison, DIFFERENCES_MAX, Digest, Work};
+
+/// Ids of events that a line of a difference shows.
+const SHOWN: i64 = 10;
+
+pub(super) async fn compare<H: GenerationHandler>(
+    projection: &PostgresProjection<H>,
+    work: &Work,
+    refused: &[Uuid],
+) -> Result<Option<Comparison>, BuildError> {
+    let mut tx = projection.db.begin().await?;
+    // One snapshot for all that follows, taken by the first statement after this one.
+    sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        .execute(&mut tx)
+        .await?;
+    tx.allow(LONG).await?;
+    let built = projection.held(work, &mut tx).await?;
+    let live = 1 - built;
+    if !lacking(projection, &mut tx, [built, live], refused, 1)
+        .await?
+        .is_empty()
+    {
+        return Ok(None);
+    }
+    let old = projection.handler.digest(live, &mut tx).await?;
+    let new = projection.handler.digest(built, &mut tx).await?;
+    let mut comparison = Comparison {
+        tables: tables(old, new),
+        differences: events(projection, &mut tx, built, refused).await?,
+    };
+    if comparison.tables.iter().any(|table| !table.equal) {
+        let left = DIFFERENCES_MAX - comparison.differences.len();
+        // One more than is shown, to tell whether there is more.
+        let mut lines = projection.handler.differences(live, built, left, &mut tx).await?;
+        if lines.len() >= left {
+            lines.truncate(left - 1);
+            lines.push("… and perhaps more".to_owned());
+        }
+        comparison.differences.append(&mut lines);
+    }
+    tx.commit().await?;
+    Ok(Some(comparison))
+}
+
+/// Events that differ: those that the live generation has from elsewhere, and those that were put aside and are applied now.
+async fn events<H: GenerationHandler>(
+    projection: &PostgresProjection<H>,
+    tx: &mut Tx,
+    built: i16,
+    refused: &[Uuid],
+) -> Result<Vec<String>, BuildError> {
+    let live = 1 - built;
+    let mut lines = Vec::new();
+    let unknown = lacking(projection, tx, [live, built], &[], SHOWN).await?;
+    if !unknown.is_empty() {
+        lines.push(format!(
+            "the live one has events that no history has, such as {}",
+            listed(&unknown)
+        ));
+    }
+    if !refused.is_empty() {
+        let late = lacking(projection, tx, [built, live], &[], SHOWN).await?;
+        if !late.is_empty() {
+            lines.push(format!(
+                "events that were put aside before are applied now, such as {}",
+                listed(&late)
+            ));
+        }
+    }
+    Ok(lines)
+}
+
+/// Events of late that the first generation has and the second one lacks.
+async fn lacking<H: GenerationHandler>(
+    projection: &PostgresProjection<H>,
+    tx: &mut Tx,
+    [has, lacks]: [i16; 2],
+    without: &[Uuid],
+    max: i64,
+) -> Result<Vec<Uuid>, BuildError> {
+    let found = sqlx::query_scalar(projection.sql.lacking())
+        .bind(projection.inbox(has))
+        .bind(projection.inbox(lacks))
+        .bind(COMPARED.as_secs_f64())
+        .bind(without)
+        .bind(max)
+        .fetch_all(tx)
+        .await?;
+    Ok(found)
+}
+
+fn listed(events: &[Uuid]) -> String {
+    events.iter().map(Uuid::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn tables(old: Vec<Digest>, new: Vec<Digest>) -> Vec<Compared> {
+    old.into_iter()
+        .zip(new)
+        .map(|(old, new)| Compared {
+            equal: old == new,
+            rows_live: old.rows,
+            rows_rebuilt: new.rows,
+            table: old.table,
+        })
+        .collect()
+}

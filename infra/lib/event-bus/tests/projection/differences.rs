@@ -1,0 +1,104 @@
+//! What differs is told exactly, and the rebuilt generation replaces it.
+
+use std::sync::atomic::Ordering;
+
+use emporium_event_bus::consumer::Unit;
+use emporium_test_kit::eventually;
+
+use crate::beside::{LEASE, finish, settled, ten};
+use crate::support::place::Place;
+use crate::support::sum::drain;
+use crate::support::sums::{NAME, World, added};
+
+pub async fn a_spoilt_projection_is_told_and_replaced(place: Place) {
+    let (world, member) = settled(place, 4).await;
+    world
+        .run_sql(
+            "UPDATE users_sum SET total = total + 1 WHERE generation = 1 AND writer = 0;
+             DELETE FROM users_sum WHERE generation = 1 AND writer = 1;
+             INSERT INTO users_sum VALUES (1, 77, 5, 1)",
+        )
+        .await;
+    member.request_rebuild().await.unwrap();
+    finish(&member).await;
+    assert_eq!(world.content().await, added(&ten()));
+    let outcome = world.standing().await.outcome.unwrap();
+    assert_eq!(outcome.equal, Some(false));
+    assert_eq!(
+        outcome.differences,
+        [
+            "users_sum (0): was (19,3), is (18,3)",
+            "users_sum (1): was not there, is (22,4)",
+            "users_sum (77): was (5,1), is not there any more",
+        ]
+    );
+    let table = &outcome.tables[0];
+    assert_eq!((table.rows_live, table.rows_rebuilt, table.equal), (3, 3, false));
+    // The next one finds nothing.
+    member.request_rebuild().await.unwrap();
+    finish(&member).await;
+    assert_eq!(world.standing().await.outcome.unwrap().equal, Some(true));
+}
+
+/// The consumer was mended meanwhile. The live one will never have that event, so it is not waited for.
+pub async fn an_event_that_was_put_aside_is_applied_by_a_rebuild(place: Place) {
+    let world = World::on(place, 4).await;
+    world.strict.store(true, Ordering::SeqCst);
+    let member = world.member(LEASE).await;
+    let pings: Vec<_> = ten().into_iter().chain([(1, 13), (2, 14)]).collect();
+    let without: Vec<_> = pings.iter().copied().filter(|ping| ping.1 != 13).collect();
+    drain(&member).await;
+    world.write(&pings).await;
+    world.relay().await;
+    drain(&member).await;
+    assert_eq!(world.content().await, added(&without));
+    // As long as it is refused, it is on neither side.
+    member.request_rebuild().await.unwrap();
+    finish(&member).await;
+    assert_eq!(world.content().await, added(&without));
+    assert_eq!(world.standing().await.outcome.unwrap().equal, Some(true));
+    let letters = world.bus.dead_letters(NAME, 0, 10).await.unwrap();
+    assert_eq!((letters.len(), letters[0].replayed_at), (1, None));
+    assert_eq!(world.bus.waiting_letters(NAME).await.unwrap(), 1);
+    world.strict.store(false, Ordering::SeqCst);
+    member.request_rebuild().await.unwrap();
+    finish(&member).await;
+    assert_eq!(world.content().await, added(&pings));
+    let outcome = world.standing().await.outcome.unwrap();
+    assert_eq!(outcome.equal, Some(false));
+    let told = &outcome.differences[0];
+    assert!(
+        told.contains("put aside") && told.contains(&letters[0].event.id.to_string()),
+        "{told}"
+    );
+    // It is done with: replaying it changes nothing, and nobody has to.
+    assert_eq!(world.bus.waiting_letters(NAME).await.unwrap(), 0);
+    member.replay(&letters[0]).await.unwrap();
+    assert_eq!(world.content().await, added(&pings));
+}
+
+/// The live one's claims of long ago were removed; the rebuilt one's are not missed there.
+pub async fn old_events_are_compared_by_what_they_left(place: Place) {
+    let (world, member) = settled(place, 4).await;
+    world
+        .run_sql(
+            "UPDATE users_outbox SET recorded_at = recorded_at - interval '31 days';
+             UPDATE users_inbox SET handled_at = handled_at - interval '31 days';
+             UPDATE users_projections SET live_since = live_since - interval '31 days'",
+        )
+        .await;
+    let consumer: &dyn emporium_event_bus::Consumer = &world.projection().await;
+    assert_eq!(consumer.reap(emporium_event_bus::inbox::KEPT).await.unwrap(), 10);
+    world.write(&[(1, 20)]).await;
+    member.request_rebuild().await.unwrap();
+    eventually("a young event is waited for", 5, async || {
+        (member.rebuild_unit().await.unwrap() == Unit::Waits).then_some(())
+    })
+    .await;
+    world.relay().await;
+    finish(&member).await;
+    let pings: Vec<_> = ten().into_iter().chain([(1, 20)]).collect();
+    assert_eq!(world.content().await, added(&pings));
+    let outcome = world.standing().await.outcome.unwrap();
+    assert_eq!(outcome.equal, Some(true), "{:?}", outcome.differences);
+}

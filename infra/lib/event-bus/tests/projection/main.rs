@@ -1,0 +1,45 @@
+//! Projections with two generations, on real servers and on every bus: rebuilt beside the live one, equal or told why not.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod beside;
+mod differences;
+mod random;
+mod routes;
+mod turns;
+
+macro_rules! on_every_bus {
+    ($adapter:ident) => {
+        mod $adapter {
+            on_every_bus! { @cases $adapter
+                beside::a_new_projection_is_built_from_the_histories_and_switched
+                beside::a_rebuild_beside_running_members_ends_equal
+                beside::a_rebuild_goes_on_where_a_killed_member_left_it
+                beside::a_rebuild_waits_for_a_paused_group
+                beside::a_bus_that_lacks_events_has_the_other_generation_built
+                beside::what_another_bus_left_half_built_is_finished
+                beside::what_is_claimed_while_building_stays
+                differences::a_spoilt_projection_is_told_and_replaced
+                differences::an_event_that_was_put_aside_is_applied_by_a_rebuild
+                differences::old_events_are_compared_by_what_they_left
+                turns::filling_and_living_effects_take_turns
+                turns::who_was_relieved_writes_nothing
+                random::whatever_happens_every_event_counts_once
+            }
+        }
+    };
+    (@cases $adapter:ident $($module:ident::$case:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let Some(place) = crate::support::place::$adapter().await else { return };
+                crate::$module::$case(place).await;
+            }
+        )*
+    };
+}
+
+on_every_bus!(postgres);
+on_every_bus!(redis);
