@@ -14,7 +14,7 @@ mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use emporium_event_bus::{Bus, BusError, ConsumerGroup, Outbox, StartAt};
+use emporium_event_bus::{Bus, BusError, ConsumerGroup, Outbox, Projections, StartAt};
 use emporium_service_kit::report::StoreOn;
 use emporium_service_kit::{Currency, Environment, Service, ServiceName, StartError};
 use sqlx::migrate::Migrator;
@@ -42,13 +42,14 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
     let bus = emporium_event_bus::open(environment)
         .await
         .map_err(BusError::into_start_error)?;
-    let sales = Arc::new(ConsumerGroup::new(
+    let sales = ConsumerGroup::new(
         bus.clone(),
         GROUP,
         Arc::new(SalesCounter(store.clone())),
         start_of_sales(environment)?,
         &environment.metrics,
-    ));
+    );
+    let sales = Arc::new(sales.with_clock(environment.clock.clone()));
     let outside = search::choice::open(environment).await?;
     let indexer = outside.clone().map(|outside| {
         let lag_max = Duration::from_secs(config.search_lag_max_s);
@@ -63,7 +64,8 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
     let outbox = store.outbox.clone();
     let stop = environment.shutdown.clone();
     let (relay_stop, sales_stop, relay_bus) = (stop.clone(), stop.clone(), bus.clone());
-    let service = Service::new(routes::api().with_state(app))
+    let api = routes::api().merge(Projections::of([&sales]).api());
+    let service = Service::new(api.with_state(app))
         .store(StoreOn::own(store.db.clone()))
         .store(
             emporium_event_bus::EventsReport::of(&bus)

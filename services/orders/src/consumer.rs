@@ -79,6 +79,14 @@ impl Consumer for OrdersConsumer {
         Ok(())
     }
 
+    async fn unfinished_reset(&self) -> Result<Option<Uuid>, ApplyError> {
+        Ok(inbox::unfinished_reset(&self.db, ServiceName::Orders, GROUP).await?)
+    }
+
+    async fn rebuilt(&self, reset: Uuid) -> Result<bool, ApplyError> {
+        Ok(inbox::rebuilt(&self.db, ServiceName::Orders, GROUP, reset).await?)
+    }
+
     async fn reap(&self, age: Duration) -> Result<u64, ApplyError> {
         Ok(inbox::reap(&self.db, ServiceName::Orders, GROUP, age).await?)
     }

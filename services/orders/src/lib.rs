@@ -18,7 +18,7 @@ mod store;
 
 use std::sync::Arc;
 
-use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, Outbox, StartAt};
+use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, Outbox, Projections, StartAt};
 use emporium_service_kit::{Environment, Service, ServiceName, StartError};
 use sqlx::migrate::Migrator;
 
@@ -60,14 +60,15 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         clock: environment.clock.clone(),
         driver: driver.clone(),
     };
-    let group = Arc::new(ConsumerGroup::new(
+    let group = ConsumerGroup::new(
         bus.clone(),
         GROUP,
         Arc::new(consumer),
         // Payments' history is not needed: a saga that waits for a charge looks it up itself.
         StartAt::Histories(vec![environment.client(ServiceName::Users)?]),
         &environment.metrics,
-    ));
+    );
+    let group = Arc::new(group.with_clock(environment.clock.clone()));
     let app = App {
         db: db.clone(),
         outbox: outbox.clone(),
@@ -117,7 +118,8 @@ fn with_tasks(
     let stop = environment.shutdown.clone();
     let (relay_stop, group_stop) = (stop.clone(), stop.clone());
     let sagas = driver.clone();
-    Service::new(routes::api().with_state(app))
+    let api = routes::api().merge(Projections::of([&group]).api());
+    Service::new(api.with_state(app))
         .store(EventsReport::of(&bus).group(&group).outbox(&outbox).shared())
         .task("relay", move || {
             outbox.clone().relay(bus.clone(), relay_stop.clone())

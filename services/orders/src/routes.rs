@@ -12,6 +12,7 @@ use emporium_event_bus::bus::DeadLetter;
 use emporium_event_bus::consumer::{self, ConsumerGroup, DeadLetterList, DeadLetterQuery};
 use emporium_event_bus::history::{self, HistoryPage, HistoryQuery};
 use emporium_service_kit::bulk::BulkSummary;
+use emporium_service_kit::days::DaysQuery;
 use emporium_service_kit::extract::{Body, Path, Query, idempotency_key};
 use emporium_service_kit::{Api, Clock, Db, Page, PageQuery, Problem, ServiceName};
 use garde::Validate;
@@ -25,6 +26,7 @@ use crate::checkout::{Checkout, FirstAnswer};
 use crate::error::Error;
 use crate::model::{CheckoutRequest, CustomerCopy, Order, Status};
 use crate::peers::Peers;
+use crate::store::totals::{self, Totals};
 use crate::store::{self, Filter, Position, customers};
 
 /// What every handler works with.
@@ -58,6 +60,7 @@ pub fn api() -> Api<App> {
         .allow(GATEWAY, routes!(get_order))
         .allow(GATEWAY, routes!(get_customer_copy))
         .allow(OPERATOR, routes!(post_bulk))
+        .allow(OPERATOR, routes!(get_totals))
         .allow(&ServiceName::ALL, routes!(get_events))
         .allow(CARETAKERS, routes!(get_dead_letters))
         .allow(CARETAKERS, routes!(post_rebuild))
@@ -191,6 +194,14 @@ async fn get_customer_copy(
     responses((status = 200, body = BulkSummary), (status = 413, description = "`record-too-large`")))]
 async fn post_bulk(State(app): State<App>, body: RawBody) -> Result<Json<BulkSummary>, Problem> {
     bulk::load(&app.db, &app.outbox, body).await.map(Json)
+}
+
+/// What confirmed orders and refunds come to by day: what reconciling compares. Both dates are needed, at most 366 days.
+#[utoipa::path(get, path = "/totals", params(DaysQuery), responses((status = 200, body = Totals),
+    (status = 422, description = "`invalid`: bad or missing dates, too many days; `range-too-large`: more than 20,000 rows")))]
+async fn get_totals(State(app): State<App>, Query(query): Query<DaysQuery>) -> Result<Json<Totals>, Problem> {
+    let days = query.given(totals::DAYS_MAX)?;
+    totals::totals(&app.db, days).await.map(Json)
 }
 
 /// The event history, in pages.

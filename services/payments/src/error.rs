@@ -24,6 +24,9 @@ pub enum Error {
     /// 409: the refund id belongs to another refund.
     #[error("That refund id belongs to another refund.")]
     RefundDiffers,
+    /// 422: the totals of so many days would be too long an answer.
+    #[error("These days come to more than 20000 rows; ask for fewer days.")]
+    RangeTooLarge,
     /// 500: an event could not be written as JSON.
     #[error("an event could not be written: {0}")]
     Event(#[from] serde_json::Error),
@@ -48,6 +51,7 @@ impl From<Error> for Problem {
             Error::RefundExceedsCharge(_) => Self::unprocessable("refund-exceeds-charge", detail),
             Error::CurrencyDiffers => Self::unprocessable("currency-differs", detail),
             Error::RefundDiffers => Self::conflict("refund-differs", detail),
+            Error::RangeTooLarge => Self::unprocessable("range-too-large", detail),
             Error::Event(_) => {
                 tracing::error!(error = %detail, "request failed");
                 Self::internal()

@@ -48,9 +48,11 @@ macro_rules! charge_event {
         }
 
         impl $name {
-            /// The event that tells of it now.
-            pub fn now(clock: &Clock, charge: &Charge) -> Result<NewEvent, serde_json::Error> {
-                NewEvent::now(clock, charge.saga_id, charge.version, &Self::from(charge))
+            /// The event that tells of the charge's last change, at its very moment: whoever sums up events by day gets what
+            /// the books have.
+            pub fn of(charge: &Charge) -> Result<NewEvent, serde_json::Error> {
+                let moment = Clock::manual(charge.updated_at);
+                NewEvent::now(&moment, charge.saga_id, charge.version, &Self::from(charge))
             }
         }
     };
@@ -96,9 +98,9 @@ impl EventData for PaymentRefunded {
 }
 
 impl PaymentRefunded {
-    /// The event that tells of it now.
-    pub fn now(&self, clock: &Clock) -> Result<NewEvent, serde_json::Error> {
-        NewEvent::now(clock, self.subject(), self.version, self)
+    /// The event that tells of it, at the moment that is booked.
+    pub fn at(&self, moment: OffsetDateTime) -> Result<NewEvent, serde_json::Error> {
+        NewEvent::now(&Clock::manual(moment), self.subject(), self.version, self)
     }
 
     /// The event of an imported refund: its time is the record's, and its id follows from the refund's.

@@ -12,7 +12,7 @@ pub mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
-use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, StartAt};
+use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, Projections, StartAt};
 use emporium_service_kit::report::Opened;
 use emporium_service_kit::{Environment, Service, ServiceName, StartError, reaper};
 
@@ -44,14 +44,15 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         environment.clock.clone(),
         terms.lifetime,
     ));
-    let group = Arc::new(ConsumerGroup::new(
+    let group = ConsumerGroup::new(
         bus.clone(),
         GROUP,
         blocker,
         // From the users' history: so no block is missed, whatever happens to the bus and whichever bus it is.
         StartAt::Histories(vec![environment.client(ServiceName::Users)?]),
         &environment.metrics,
-    ));
+    );
+    let group = Arc::new(group.with_clock(environment.clock.clone()));
     let app = App {
         store: store.clone(),
         users: environment.client(ServiceName::Users)?,
@@ -64,7 +65,8 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         let store = store.clone();
         async move { store.reap(now, max).await }
     });
-    Ok(Service::new(routes::api().with_state(app))
+    let api = routes::api().merge(Projections::of([&group]).api());
+    Ok(Service::new(api.with_state(app))
         .store(report)
         .store(EventsReport::of(&bus).group(&group).shared())
         .task("reaper", reap)

@@ -57,6 +57,14 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         }
     }
 
+    /// Gives these routes their state, so that they can be merged into those of another one.
+    #[must_use]
+    pub fn given<T: Clone + Send + Sync + 'static>(self, state: S) -> Api<T> {
+        Api {
+            router: self.router.with_state(state),
+        }
+    }
+
     /// Adds plain pages that are not part of the documented API.
     #[must_use]
     pub fn pages(self, pages: axum::Router<S>) -> Self {

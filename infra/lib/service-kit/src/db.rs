@@ -135,6 +135,8 @@ impl Db {
         );
         self.metrics.0.pool.with_label_values(&["idle"]).set(idle);
         self.metrics.0.pool.with_label_values(&["used"]).set(size - idle);
+        let max = self.pool.options().get_max_connections();
+        self.metrics.0.pool_max.set(i64::from(max));
     }
 
     /// Fails when the store does not answer within the acquire timeout.

@@ -15,6 +15,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod contract;
+pub mod days;
 pub mod db;
 pub mod environment;
 pub mod extract;

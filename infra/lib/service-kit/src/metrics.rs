@@ -72,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) in_flight: IntGauge,
     pub(crate) client_calls: HistogramVec,
     pub(crate) pool: IntGaugeVec,
+    pub(crate) pool_max: IntGauge,
     statements: Vec<Statement>,
     calls: StoreCalls,
 }
@@ -148,6 +149,13 @@ impl Metrics {
             pool: add(
                 &registry,
                 gauges("emporium_pool_connections", "PostgreSQL connections.", &["state"]),
+            ),
+            pool_max: add(
+                &registry,
+                gauge(
+                    "emporium_pool_connections_max",
+                    "PostgreSQL connections that there may be.",
+                ),
             ),
             statements: Operation::ALL.into_iter().map(statement).collect(),
             calls: StoreCalls {

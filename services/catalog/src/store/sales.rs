@@ -83,6 +83,14 @@ impl Consumer for SalesCounter {
         Ok(())
     }
 
+    async fn unfinished_reset(&self) -> Result<Option<Uuid>, ApplyError> {
+        Ok(inbox::unfinished_reset(&self.0.db, ServiceName::Catalog, GROUP).await?)
+    }
+
+    async fn rebuilt(&self, reset: Uuid) -> Result<bool, ApplyError> {
+        Ok(inbox::rebuilt(&self.0.db, ServiceName::Catalog, GROUP, reset).await?)
+    }
+
     async fn reap(&self, age: Duration) -> Result<u64, ApplyError> {
         Ok(inbox::reap(&self.0.db, ServiceName::Catalog, GROUP, age).await?)
     }

@@ -88,6 +88,7 @@ async fn page(State(orders): State<Arc<Orders>>, Query(query): Query<HistoryQuer
         .map(|(position, event)| HistoryItem {
             position,
             event: event.clone(),
+            recorded_at: None,
         })
         .collect();
     let at_end = after + items.len() == events.len();
@@ -96,6 +97,7 @@ async fn page(State(orders): State<Arc<Orders>>, Query(query): Query<HistoryQuer
         next_after: items.last().map_or(query.after, |item| item.position),
         items,
         at_end,
+        end: i64::try_from(events.len()).ok(),
     })
 }
 

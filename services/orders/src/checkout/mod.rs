@@ -238,18 +238,18 @@ fn end_of_wait(config: &Config) -> tokio::time::Instant {
     tokio::time::Instant::now() + config.answer_wait()
 }
 
-/// Forgets keys that are a day old, and measures what is owed, once a minute until told to stop.
+/// Forgets keys that are a day old, and measures how far sagas are, four times a minute until told to stop.
 pub async fn housekeeping(
     db: Db,
     clock: Clock,
     driver: Driver,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    const EVERY: std::time::Duration = std::time::Duration::from_mins(1);
+    const EVERY: std::time::Duration = std::time::Duration::from_secs(15);
     while !stop.is_cancelled() {
         let now: OffsetDateTime = clock.now();
         while idempotency::reap(&db, now).await? > 0 && !stop.is_cancelled() {}
-        driver.measure_owing().await?;
+        driver.measure_steps().await?;
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(EVERY) => {}

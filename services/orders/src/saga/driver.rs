@@ -196,9 +196,9 @@ impl Driver {
         Ok(found)
     }
 
-    /// Notes in the metrics how many ended orders still owe something.
-    pub async fn measure_owing(&self) -> Result<(), sqlx::Error> {
-        self.0.measures.owing(progress::count_owing(&self.0.db).await?);
+    /// Notes in the metrics how many sagas are at each step.
+    pub async fn measure_steps(&self) -> Result<(), sqlx::Error> {
+        self.0.measures.steps(&progress::count_by_step(&self.0.db).await?);
         Ok(())
     }
 }

@@ -8,7 +8,21 @@ pub struct Measures {
     ended: prometheus::IntCounterVec,
     seconds: prometheus::HistogramVec,
     owing: prometheus::IntGauge,
+    sagas: prometheus::IntGaugeVec,
 }
+
+/// The steps at which a saga is not over.
+const STEPS: [&str; 7] = [
+    "reserve",
+    "points",
+    "charge",
+    "await",
+    "commit",
+    "settle",
+    "compensate",
+];
+/// Those of them at which the order has ended, and owes something to another service.
+const OWING: [&str; 2] = ["settle", "compensate"];
 
 impl Measures {
     /// Registers them.
@@ -27,10 +41,16 @@ impl Measures {
             "emporium_orders_owing",
             "Ended orders that still owe something to another service.",
         );
+        let sagas = metrics::gauges(
+            "emporium_orders_sagas",
+            "Sagas under way, by the step that is to be done next.",
+            &["step"],
+        );
         Self {
             ended: registry.register(ended),
             seconds: registry.register(seconds),
             owing: registry.register(owing),
+            sagas: registry.register(sagas),
         }
     }
 
@@ -42,8 +62,18 @@ impl Measures {
             .observe(took.as_seconds_f64());
     }
 
-    /// How many ended orders owe something.
-    pub fn owing(&self, count: i64) {
-        self.owing.set(count);
+    /// How many sagas are at each step; at steps that are not named there are none.
+    pub fn steps(&self, counts: &[(String, i64)]) {
+        let at = |step: &str| {
+            counts
+                .iter()
+                .filter(|(at, _)| at == step)
+                .map(|(_, count)| count)
+                .sum()
+        };
+        for step in STEPS {
+            self.sagas.with_label_values(&[step]).set(at(step));
+        }
+        self.owing.set(OWING.into_iter().map(at).sum());
     }
 }

@@ -7,6 +7,7 @@ pub mod due;
 pub mod idempotency;
 pub mod progress;
 pub mod saga;
+pub mod totals;
 
 use sqlx::Postgres;
 use time::OffsetDateTime;

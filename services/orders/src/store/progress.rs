@@ -28,9 +28,9 @@ pub async fn progress(db: &Db, id: Uuid) -> Result<Option<Progress>, sqlx::Error
     .await
 }
 
-/// How many ended orders still owe something.
-pub async fn count_owing(db: &Db) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("SELECT count(*) FROM orders_saga WHERE step IN ('settle', 'compensate')")
-        .fetch_one(db)
+/// How many sagas are at each step, those left out that are over.
+pub async fn count_by_step(db: &Db) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    sqlx::query_as("SELECT step, count(*) FROM orders_saga WHERE step <> 'done' GROUP BY step")
+        .fetch_all(db)
         .await
 }

@@ -5,6 +5,7 @@ mod bulk;
 mod copies;
 #[path = "../support/mod.rs"]
 mod support;
+mod totals;
 
 use emporium_service_kit::ServiceName;
 use serde_json::{Value, json};

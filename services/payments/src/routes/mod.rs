@@ -6,6 +6,7 @@ mod charges;
 use axum::Json;
 use axum::extract::State;
 use emporium_event_bus::history::{self, HistoryPage, HistoryQuery};
+use emporium_service_kit::days::DaysQuery;
 use emporium_service_kit::extract::Query;
 use emporium_service_kit::{Api, Problem, ServiceName};
 use utoipa::OpenApi;
@@ -14,6 +15,7 @@ use utoipa_axum::routes;
 use crate::error::Error;
 use crate::model::LedgerBalance;
 use crate::payments::Payments;
+use crate::store::{DAYS_MAX, Totals};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -37,6 +39,7 @@ pub fn api() -> Api<Payments> {
         .allow(GATEWAY, routes!(charges::provider_callback))
         .allow(GATEWAY, routes!(get_balance))
         .allow(OPERATOR, routes!(bulk::bulk_payments))
+        .allow(OPERATOR, routes!(get_totals))
         .allow(&ServiceName::ALL, routes!(get_events))
 }
 
@@ -44,6 +47,17 @@ pub fn api() -> Api<Payments> {
 #[utoipa::path(get, path = "/ledger/balance", responses((status = 200, body = LedgerBalance)))]
 async fn get_balance(State(payments): State<Payments>) -> Result<Json<LedgerBalance>, Error> {
     Ok(Json(payments.store.ledger_balance().await?))
+}
+
+/// What the ledger has by day: what reconciling compares. Both dates are needed, at most 366 days.
+#[utoipa::path(get, path = "/totals", params(DaysQuery), responses((status = 200, body = Totals),
+    (status = 422, description = "`invalid`: bad or missing dates, too many days; `range-too-large`: more than 20,000 rows")))]
+async fn get_totals(
+    State(payments): State<Payments>,
+    Query(query): Query<DaysQuery>,
+) -> Result<Json<Totals>, Problem> {
+    let days = query.given(DAYS_MAX)?;
+    Ok(Json(payments.store.totals(days).await?))
 }
 
 /// The event history, in pages.

@@ -5,6 +5,7 @@
 
 mod bulk;
 mod ledger;
+mod totals;
 
 use emporium_event_bus::{NewEvent, Outbox};
 use emporium_service_kit::{Clock, Db, Money, Tx, ids};
@@ -18,6 +19,7 @@ use crate::provider::{Answer, Outcome};
 use ledger::Posting;
 
 pub use bulk::{Staged, StagedCharge, StagedRefund};
+pub use totals::{DAYS_MAX, Totals};
 
 /// The service's data.
 #[derive(Clone)]
@@ -114,7 +116,7 @@ impl Store {
                 charge.state = ChargeState::Declined;
                 charge.reason.clone_from(&answer.reason);
                 self.note(&mut charge, answer);
-                events.push(PaymentDeclined::now(&self.clock, &charge)?);
+                events.push(PaymentDeclined::of(&charge)?);
             }
             (Pending, None) => {
                 charge.state = Open;
@@ -141,7 +143,7 @@ impl Store {
                 charge.reason = Some("voided".to_owned());
                 charge.given_up = true;
                 self.touch(&mut charge);
-                events.push(PaymentVoided::now(&self.clock, &charge)?);
+                events.push(PaymentVoided::of(&charge)?);
             }
             Succeeded if !charge.given_up => {
                 charge.given_up = true;
@@ -220,7 +222,7 @@ impl Store {
         charge.captured = true;
         self.note(charge, answer);
         ledger::post(tx, &Posting::charge(charge, charge.updated_at)).await?;
-        events.push(PaymentSucceeded::now(&self.clock, charge)?);
+        events.push(PaymentSucceeded::of(charge)?);
         Ok(())
     }
 
@@ -273,7 +275,7 @@ impl Store {
             reason: Some(reason.to_owned()),
             version: charge.version,
         };
-        events.push(event.now(&self.clock)?);
+        events.push(event.at(charge.updated_at)?);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ mod model;
 mod oracle;
 mod provider;
 mod refunds;
+mod totals;
 
 use emporium_payments::config::Config;
 use emporium_service_kit::{Clock, Environment, ServiceName};
