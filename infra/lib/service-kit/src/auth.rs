@@ -38,13 +38,15 @@ pub enum ServiceName {
     Orders,
     /// Charges, refunds, the ledger.
     Payments,
+    /// Ratings and texts of products.
+    Reviews,
     /// Not a service: the `emporium` program when it seeds, imports and administers.
     Operator,
 }
 
 impl ServiceName {
     /// Every party, in the order of their ports.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Gateway,
         Self::Users,
         Self::Sessions,
@@ -52,6 +54,7 @@ impl ServiceName {
         Self::Carts,
         Self::Orders,
         Self::Payments,
+        Self::Reviews,
         Self::Operator,
     ];
 
@@ -70,6 +73,7 @@ impl ServiceName {
             Self::Carts => "carts",
             Self::Orders => "orders",
             Self::Payments => "payments",
+            Self::Reviews => "reviews",
             Self::Operator => "operator",
         }
     }
@@ -84,7 +88,7 @@ impl fmt::Display for ServiceName {
 /// The text names no service.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0:?} is not a service; the services are gateway, users, sessions, catalog, carts, orders, payments"
+    "{0:?} is not a service; the services are gateway, users, sessions, catalog, carts, orders, payments, reviews"
 )]
 pub struct UnknownService(String);
 

@@ -5,8 +5,8 @@
 //! | publishers | append events of their own source | take positions | – |
 //! | consumers | read | read | read and write |
 //!
-//! Row-level security ties a row to its role: `emporium_orders_bus` appends events of `/orders` only and moves the group
-//! `orders` only. The owner, `emporium_bus`, is exempt: it trims and migrates. What is left: a publisher takes positions
+//! Row-level security ties a row to its role: `emporium_orders_bus` appends events of `/orders` only and moves the groups
+//! `orders` and `orders.…` only. The owner, `emporium_bus`, is exempt: it trims and migrates. What is left: a publisher takes positions
 //! from the one head row that all share, so a broken one can leave gaps or hold up others, but cannot speak for them.
 
 use emporium_event_bus::bus::postgres as bus;
@@ -18,13 +18,19 @@ use sqlx::postgres::PgConnection;
 use super::{BUS, Target, run};
 use crate::Error;
 
-const PUBLISHERS: [ServiceName; 4] = [
+const PUBLISHERS: [ServiceName; 5] = [
     ServiceName::Users,
     ServiceName::Catalog,
     ServiceName::Orders,
     ServiceName::Payments,
+    ServiceName::Reviews,
 ];
-const CONSUMERS: [ServiceName; 3] = [ServiceName::Sessions, ServiceName::Catalog, ServiceName::Orders];
+const CONSUMERS: [ServiceName; 4] = [
+    ServiceName::Sessions,
+    ServiceName::Catalog,
+    ServiceName::Orders,
+    ServiceName::Reviews,
+];
 
 /// Whether a service publishes or consumes events.
 pub fn uses_bus(service: ServiceName) -> bool {
@@ -72,7 +78,7 @@ fn grants() -> String {
     )
 }
 
-/// A role's service is the middle part of its name.
+/// A role's service is the middle part of its name, and a group's the part before the first dot: `orders`, `reviews.ratings`.
 const POLICIES: &str = "
 ALTER TABLE bus_log ENABLE ROW LEVEL SECURITY;
 ALTER TABLE bus_group ENABLE ROW LEVEL SECURITY;
@@ -83,5 +89,5 @@ DROP POLICY IF EXISTS own ON bus_group;
 DROP POLICY IF EXISTS own ON bus_dead_letter;
 CREATE POLICY read_all ON bus_log FOR SELECT USING (true);
 CREATE POLICY append_own ON bus_log FOR INSERT WITH CHECK (source = '/' || split_part(current_user, '_', 2));
-CREATE POLICY own ON bus_group USING (name = split_part(current_user, '_', 2));
-CREATE POLICY own ON bus_dead_letter USING (group_name = split_part(current_user, '_', 2))";
+CREATE POLICY own ON bus_group USING (split_part(name, '.', 1) = split_part(current_user, '_', 2));
+CREATE POLICY own ON bus_dead_letter USING (split_part(group_name, '.', 1) = split_part(current_user, '_', 2))";

@@ -1,0 +1,67 @@
+//! The reviews service: ratings and texts of products, with helpful votes, the seller's answers and moderation; the mark of a
+//! verified purchase; summaries of ratings.
+//!
+//! Where to begin reading: [`store`] has the business verbs and what every adapter keeps; [`changes`] says what events of
+//! orders, users and of this service change in the projection `ratings`.
+
+pub mod attributes;
+pub mod changes;
+mod error;
+pub mod events;
+pub mod listing;
+pub mod model;
+mod routes;
+mod rules;
+pub mod store;
+
+use std::sync::Arc;
+
+use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, StartAt};
+use emporium_service_kit::report::Opened;
+use emporium_service_kit::{Environment, Service, ServiceName, StartError};
+
+use crate::routes::App;
+
+/// Whose histories the projection is made from: marks from orders, names from users, ratings from this service's own.
+const OWNERS: [ServiceName; 3] = [ServiceName::Orders, ServiceName::Users, ServiceName::Reviews];
+
+/// Builds the service: store, routes, relay, consumer.
+pub async fn build(environment: &Environment) -> Result<Service, StartError> {
+    let (Opened { store, report }, outbox) = store::open(environment).await?;
+    let bus = emporium_event_bus::open(environment)
+        .await
+        .map_err(BusError::into_start_error)?;
+    let owners = OWNERS.map(|owner| environment.client(owner));
+    let owners = owners.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let ratings = ConsumerGroup::new(
+        bus.clone(),
+        store::PROJECTION,
+        store.projection(),
+        StartAt::Histories(owners),
+        &environment.metrics,
+    );
+    let ratings = Arc::new(ratings.with_clock(environment.clock.clone()));
+    let app = App {
+        store: store.clone(),
+        ratings: ratings.clone(),
+    };
+    let stop = environment.shutdown.clone();
+    let (relay_stop, events) = (
+        stop.clone(),
+        EventsReport::of(&bus).group(&ratings).outbox(&outbox),
+    );
+    Ok(Service::new(routes::api(&ratings).with_state(app))
+        .store(report)
+        .store(events.shared())
+        .task("relay", move || {
+            outbox.clone().relay(bus.clone(), relay_stop.clone())
+        })
+        .task("ratings", move || {
+            let (ratings, stop) = (ratings.clone(), stop.clone());
+            async move { ratings.run(stop).await }
+        })
+        .ready_check("store", move || {
+            let store = store.clone();
+            async move { store.ping().await.map_err(|_| "does not answer".to_owned()) }
+        }))
+}

@@ -1,0 +1,202 @@
+//! Where reviews are kept.
+//!
+//! # Adding an adapter
+//!
+//! 1. Write `store/<name>.rs`, or a folder, with a type that implements [`ReviewStore`]. The verbs are what the service does,
+//!    so an adapter is free in its layout: PostgreSQL keeps one row a review with its free part in `jsonb`; a document store
+//!    would keep one document a review, with answers, marks and names in it. Its errors become [`StoreError`]s.
+//! 2. Let [`open`] make it for its URL scheme: one more arm. Add the scheme to `emporium_service_kit::stores::KNOWN`.
+//! 3. Add one line to the end of `store/contract.rs`: the whole suite, model-based test included, then runs against it. What an adapter cannot give
+//!    becomes a declared lack, as for carts; there is none so far.
+//!
+//! What every adapter has to keep, and the suite checks:
+//!
+//! - **Each verb is atomic.** Two customers who vote at once, or an author who edits while a moderator hides, lose nothing.
+//!   There is one review for a customer and a product, however many try at once.
+//! - **A change and its event commit together**: [`ReviewStore::history`] has one event for each version of a review.
+//! - **Summaries have what was acknowledged.** A review that was posted, changed, hidden or shown counts in its product's
+//!   summary when the verb returns, without waiting for its event to come back by the bus. Orders' and users' events are in
+//!   when [`ReviewStore::projection`] has applied them.
+//! - **The projection can be made anew.** Its two generations hold what the histories of reviews, orders and users say;
+//!   verbs write to both while one is built.
+//! - **A version grows by one with each edit, answer and moderation that changes something**; votes leave it alone.
+//! - **Texts come back as they went in.**
+//! - **Whoever calls, waits seconds at most**: a store that does not answer is a [`StoreError::Unavailable`] in time.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use emporium_event_bus::{Consumer, HistoryPage, Outbox};
+use emporium_service_kit::report::Opened;
+use emporium_service_kit::store::POSTGRES;
+use emporium_service_kit::{Environment, StartError, StoreError, StoreSetting};
+use uuid::Uuid;
+
+use crate::listing::{NewestReviews, ProductReviews, Viewer};
+use crate::model::{Opinion, Review, Summary, Votes};
+
+#[cfg(test)]
+mod contract;
+mod postgres;
+
+pub use postgres::PostgresReviews;
+
+/// The setting that names the store.
+const SETTING: &str = "EMPORIUM_REVIEWS_STORE";
+
+/// The projection, and the consumer group that feeds it: rating summaries, marks of verified purchases, authors' names. They
+/// are one projection because they hang together: a summary counts marks.
+pub const PROJECTION: &str = "reviews.ratings";
+
+/// A review to be posted.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// What it is about.
+    pub product_id: Uuid,
+    /// Who posts.
+    pub author_id: Uuid,
+    /// How the author is called, as long as nothing else is known.
+    pub author_name: Option<String>,
+    /// What the author thinks.
+    pub opinion: Opinion,
+}
+
+/// What became of posting.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Posted {
+    /// It is posted.
+    Done(Box<Review>),
+    /// The customer has a review of the product: this one.
+    Exists(Uuid),
+}
+
+/// An author's change.
+#[derive(Debug, Clone)]
+pub struct Edit {
+    /// Which review.
+    pub review_id: Uuid,
+    /// Who edits.
+    pub author_id: Uuid,
+    /// The version that was edited.
+    pub version: i64,
+    /// What the author thinks now.
+    pub opinion: Opinion,
+}
+
+/// What became of an edit.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edited {
+    /// The review says what the author wants: it was changed, or said so already.
+    Done(Box<Review>),
+    /// There is no such review by that author.
+    Missing,
+    /// The review is at this version by now and was not changed.
+    Stale(i64),
+}
+
+/// What became of a vote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Voted {
+    /// It counts.
+    Done(Votes),
+    /// There is no such review that the voter can see.
+    Missing,
+    /// Nobody votes on an own review.
+    Own,
+}
+
+/// An answer to be given, or given anew.
+#[derive(Debug, Clone)]
+pub struct AnswerDraft {
+    /// To which review.
+    pub review_id: Uuid,
+    /// Which answer: a new one, or one that is there.
+    pub answer_id: Uuid,
+    /// Who writes.
+    pub author_id: Uuid,
+    /// What the seller says.
+    pub text: String,
+}
+
+/// What became of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answered {
+    /// The review as moderators see it; whether the answer is new.
+    Done(Box<Review>, bool),
+    /// There is no such review.
+    Missing,
+    /// It would be one too many.
+    Full,
+}
+
+/// A moderator's decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moderation {
+    /// Readers see it.
+    Show,
+    /// Its author and moderators do, for this reason.
+    Hide(String),
+}
+
+/// A store of reviews; the module's documentation says what an adapter has to keep.
+#[async_trait]
+pub trait ReviewStore: Send + Sync {
+    /// Posts a review, visible at once, unless its author has one of the product.
+    async fn post(&self, draft: &Draft) -> Result<Posted, StoreError>;
+
+    /// Changes what the author thinks, if the review is at the version that was edited. When it says so already, nothing
+    /// changes, whatever its version: so an edit may be sent again.
+    async fn edit(&self, edit: &Edit) -> Result<Edited, StoreError>;
+
+    /// Casts a customer's vote on somebody else's visible review, changes it, or takes it back (`None`).
+    async fn vote(&self, review_id: Uuid, voter_id: Uuid, helpful: Option<bool>)
+    -> Result<Voted, StoreError>;
+
+    /// Gives an answer or changes the text of one.
+    async fn answer(&self, draft: &AnswerDraft) -> Result<Answered, StoreError>;
+
+    /// Takes an answer back; without it, nothing changes. Gives the review as moderators see it, `None` when there is none.
+    async fn take_answer_back(&self, review_id: Uuid, answer_id: Uuid) -> Result<Option<Review>, StoreError>;
+
+    /// Hides a review or shows it; gives it as moderators see it, `None` when there is none.
+    async fn moderate(&self, review_id: Uuid, moderation: &Moderation) -> Result<Option<Review>, StoreError>;
+
+    /// A review that the viewer sees.
+    async fn find(&self, review_id: Uuid, viewer: Viewer) -> Result<Option<Review>, StoreError>;
+
+    /// A customer's own review of a product.
+    async fn find_own(&self, product_id: Uuid, author_id: Uuid) -> Result<Option<Review>, StoreError>;
+
+    /// A page of a product's visible reviews.
+    async fn of_product(&self, page: &ProductReviews) -> Result<Vec<Review>, StoreError>;
+
+    /// A page of the newest reviews of an author or in a state, as moderators see them.
+    async fn newest(&self, page: &NewestReviews) -> Result<Vec<Review>, StoreError>;
+
+    /// How products are rated; those without visible reviews are left out.
+    async fn summaries(&self, products: &[Uuid]) -> Result<Vec<Summary>, StoreError>;
+
+    /// The events of this store's changes after the position `after`, at most `max`.
+    async fn history(&self, after: i64, max: i64) -> Result<HistoryPage, StoreError>;
+
+    /// What applies events of reviews, orders and users to the projection [`PROJECTION`].
+    fn projection(&self) -> Arc<dyn Consumer>;
+
+    /// Fails when the store does not answer.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// Opens the store that `EMPORIUM_REVIEWS_STORE` names, or the service's own database when it names none, with the outbox of
+/// its events. The scheme picks the adapter; there is no falling back to another store.
+pub async fn open(environment: &Environment) -> Result<(Opened<dyn ReviewStore>, Outbox), StartError> {
+    let setting = StoreSetting::new(SETTING, environment.stores.get(SETTING));
+    match setting.scheme().as_str() {
+        // Reviews and their events commit together, so both are in the service's own database.
+        POSTGRES if !setting.is_set() => {
+            let (store, outbox) = PostgresReviews::open(environment).await?;
+            let opened = Opened::new(Arc::new(store) as _, environment.db()?, SETTING, []);
+            Ok((opened, outbox))
+        }
+        _ => Err(setting.unknown_scheme(&[POSTGRES])),
+    }
+}

@@ -1,0 +1,356 @@
+//! What PostgreSQL makes of the statements, at a size at which a scan would show, and what they cost.
+
+use std::time::{Duration, Instant};
+
+use emporium_event_bus::CloudEvent;
+use emporium_service_kit::{Db, ServiceName};
+use emporium_test_kit::{TestPostgres, connect};
+use sqlx::{AssertSqlSafe, Execute, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::{on, opinion};
+use crate::attributes::AttributeFilter;
+use crate::listing::{NewestReviews, Place, ProductReviews, Sort, Viewer, Which};
+use crate::model::State;
+use crate::store::contract::Bench;
+use crate::store::postgres::read;
+use crate::store::{AnswerDraft, Draft, Edit, Moderation, Posted};
+
+const REVIEWS: u32 = 60_000;
+/// The first product has a third of all reviews.
+const PRODUCTS: u32 = 500;
+
+fn numbered(kind: u32, n: u32) -> Uuid {
+    format!("0190{kind:04x}-0000-7000-8000-{n:012x}").parse().unwrap()
+}
+
+/// Reviews, votes, purchases and names in numbers at which a scan would show.
+async fn fill(db: &Db) {
+    let id = |kind: u32, n: &str| {
+        format!("('0190{kind:04x}-0000-7000-8000-' || lpad(to_hex({n}), 12, '0'))::uuid")
+    };
+    let product = id(1, &format!("CASE WHEN n % 3 = 0 THEN 0 ELSE n % {PRODUCTS} END"));
+    let (review, author, voter) = (id(0, "n"), id(2, "n"), id(3, "n"));
+    let rows = format!("FROM generate_series(1, {REVIEWS}) AS n");
+    let statements = [
+        format!(
+            "INSERT INTO reviews_review (id, product_id, author_id, rating, title, body, attributes, hidden, hidden_reason,
+                helpful, created_at, updated_at)
+             SELECT {review}, {product}, {author}, 1 + n % 5, 'Title', repeat('Some words. ', 20),
+                jsonb_build_object('size', n % 5000, 'pros', jsonb_build_array('p' || n % 7)), n % 50 = 0,
+                CASE WHEN n % 50 = 0 THEN 'x' END, n % 11, now() + n * interval '1 ms', now() {rows}"
+        ),
+        format!("INSERT INTO reviews_vote SELECT {review}, {voter}, true {rows}"),
+        format!(
+            "INSERT INTO reviews_standing (generation, customer_id, product_id, bought, rating, visible, version)
+             SELECT 0, {author}, {product}, n % 2, 1 + n % 5, n % 50 <> 0, 1 {rows}"
+        ),
+        format!("INSERT INTO reviews_author SELECT 0, {author}, 'Name', true, 1 {rows}"),
+        format!(
+            "INSERT INTO reviews_summary SELECT 0, product_id, count(*), 0, 0, 0, 0, 0 FROM
+             (SELECT {product} AS product_id {rows}) AS p GROUP BY product_id"
+        ),
+    ];
+    for statement in statements {
+        sqlx::query(AssertSqlSafe(statement)).execute(db).await.unwrap();
+    }
+    sqlx::query("VACUUM ANALYZE").execute(db).await.unwrap();
+}
+
+/// The plan of a statement, with the values that it is given.
+async fn plan(db: &Db, mut statement: QueryBuilder<Postgres>) -> String {
+    let sql = format!("EXPLAIN {}", statement.sql().as_str());
+    let arguments = statement.build().take_arguments().unwrap().unwrap();
+    let lines: Vec<String> = sqlx::query_scalar_with(AssertSqlSafe(sql), arguments)
+        .fetch_all(db)
+        .await
+        .unwrap();
+    lines.join("\n")
+}
+
+/// Whether a plan reads a large table, or a large index, from end to end.
+fn scans(plan: &str) -> bool {
+    let large = [
+        "reviews_review",
+        "reviews_vote",
+        "reviews_standing_g0",
+        "reviews_author_g0",
+    ];
+    large
+        .iter()
+        .any(|table| plan.contains(&format!("Seq Scan on {table} ")))
+        || plan.contains("Index Cond: (voter_id = ")
+}
+
+fn scans_or_sorts(plan: &str) -> bool {
+    scans(plan) || plan.contains("Sort")
+}
+
+fn pages() -> Vec<ProductReviews> {
+    let mut pages = Vec::new();
+    for product in [numbered(1, 0), numbered(1, 7)] {
+        for sort in Sort::ALL {
+            for after in [
+                None,
+                Some(Place {
+                    sort,
+                    rank: 3,
+                    id: numbered(0, REVIEWS / 2),
+                }),
+            ] {
+                let page = ProductReviews {
+                    product_id: product,
+                    sort,
+                    rating: None,
+                    verified: None,
+                    attributes: Vec::new(),
+                    viewer: Viewer::customer(numbered(3, 5)),
+                    after,
+                    max: 21,
+                };
+                pages.push(page);
+            }
+        }
+    }
+    pages
+}
+
+fn filtered(page: &ProductReviews) -> Vec<ProductReviews> {
+    let by = |texts: &[&str]| {
+        let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
+        AttributeFilter::read_all(&texts).unwrap()
+    };
+    vec![
+        ProductReviews {
+            rating: Some(2),
+            ..page.clone()
+        },
+        ProductReviews {
+            verified: Some(true),
+            ..page.clone()
+        },
+        ProductReviews {
+            attributes: by(&["pros:p3"]),
+            ..page.clone()
+        },
+        ProductReviews {
+            attributes: by(&["size:33"]),
+            ..page.clone()
+        },
+        ProductReviews {
+            attributes: by(&["size:33", "pros:p3"]),
+            rating: Some(1),
+            verified: Some(false),
+            ..page.clone()
+        },
+    ]
+}
+
+/// Lists come in the order of an index, without sorting; no filter reads a table from end to end.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_come_from_indexes() {
+    let database = TestPostgres::get().await.empty_database().await;
+    let db = connect(&database.url, ServiceName::Reviews, 4);
+    on(db.clone()).await;
+    fill(&db).await;
+    for page in pages() {
+        let plan = plan(&db, read::list(&page)).await;
+        assert!(!scans_or_sorts(&plan), "{:?}\n{plan}", page.sort);
+        let index = match page.sort {
+            Sort::Helpful => "reviews_review_helpful",
+            Sort::New => "reviews_review_new",
+            Sort::RatingHigh => "reviews_review_best",
+            Sort::RatingLow => "reviews_review_worst",
+        };
+        assert!(plan.contains(index), "{:?}\n{plan}", page.sort);
+        if page.after.is_some() {
+            // The index begins where the page does.
+            let from = plan
+                .lines()
+                .find(|line| line.contains("Index Cond: ((product_id"))
+                .unwrap();
+            assert!(from.contains("ROW("), "{plan}");
+        }
+        for page in filtered(&page) {
+            let plan = self::plan(&db, read::list(&page)).await;
+            assert!(!scans(&plan), "{page:?}\n{plan}");
+        }
+    }
+    // What few reviews of a large product have is found by the index of attributes.
+    let rare = ProductReviews {
+        attributes: AttributeFilter::read_all(&["size:33".to_owned()]).unwrap(),
+        ..pages().swap_remove(0)
+    };
+    let plan = plan(&db, read::list(&rare)).await;
+    assert!(plan.contains("reviews_review_attributes"), "{plan}");
+    for which in [
+        Which::By(numbered(2, 5)),
+        Which::In(State::Visible),
+        Which::In(State::Hidden),
+    ] {
+        let page = NewestReviews {
+            which,
+            before: Some(numbered(0, REVIEWS / 2)),
+            max: 21,
+        };
+        let plan = self::plan(&db, read::newest_statement(&page)).await;
+        assert!(!scans_or_sorts(&plan), "{which:?}\n{plan}");
+    }
+}
+
+async fn scan_counts(db: &Db) -> Vec<(String, i64)> {
+    sqlx::query("SELECT pg_stat_force_next_flush()")
+        .execute(db)
+        .await
+        .unwrap();
+    sqlx::query_as("SELECT relname::text, seq_scan FROM pg_stat_user_tables WHERE relname ~ '^reviews_(re|vo|st|su|au)' ORDER BY 1")
+        .fetch_all(db)
+        .await
+        .unwrap()
+}
+
+/// Every verb, often enough for generic plans, reads no table from end to end. One connection, so that its counts are whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn verbs_scan_nothing() {
+    let database = TestPostgres::get().await.empty_database().await;
+    let db = connect(&database.url, ServiceName::Reviews, 1);
+    let Bench { store, .. } = on(db.clone()).await;
+    fill(&db).await;
+    let before = scan_counts(&db).await;
+    for n in 0..8 {
+        let (product, author) = (numbered(1, n), Uuid::new_v4());
+        let draft = Draft {
+            product_id: product,
+            author_id: author,
+            author_name: None,
+            opinion: opinion(1),
+        };
+        let Posted::Done(review) = store.post(&draft).await.unwrap() else {
+            panic!("it is new")
+        };
+        store.post(&draft).await.unwrap();
+        let edit = Edit {
+            review_id: review.id,
+            author_id: author,
+            version: 1,
+            opinion: opinion(2),
+        };
+        store.edit(&edit).await.unwrap();
+        for vote in [Some(true), Some(false), None] {
+            store.vote(review.id, numbered(3, n), vote).await.unwrap();
+        }
+        let answer = AnswerDraft {
+            review_id: review.id,
+            answer_id: author,
+            author_id: author,
+            text: "x".to_owned(),
+        };
+        store.answer(&answer).await.unwrap();
+        store.take_answer_back(review.id, author).await.unwrap();
+        store
+            .moderate(review.id, &Moderation::Hide("x".to_owned()))
+            .await
+            .unwrap();
+        store.find(review.id, Viewer::MODERATOR).await.unwrap();
+        store.find_own(product, author).await.unwrap();
+        let products: Vec<Uuid> = (0..100).map(|n| numbered(1, n)).collect();
+        store.summaries(&products).await.unwrap();
+        let newest = NewestReviews {
+            which: Which::By(author),
+            before: None,
+            max: 21,
+        };
+        store.newest(&newest).await.unwrap();
+        for page in pages() {
+            store.of_product(&page).await.unwrap();
+        }
+        let history = store.history(0, 1_000).await.unwrap();
+        let events: Vec<_> = history.items.iter().map(|item| &item.event).collect();
+        store.projection().apply(&events).await.unwrap();
+    }
+    assert_eq!(scan_counts(&db).await, before);
+}
+
+/// What a batch of orders, a page and a change cost, by hand:
+///
+/// ```text
+/// cargo test --release -p emporium-reviews --lib -- --ignored --nocapture what_things_cost
+/// ```
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn what_things_cost() {
+    let database = TestPostgres::get().await.empty_database().await;
+    let db = connect(&database.url, ServiceName::Reviews, 4);
+    let Bench { store, .. } = on(db.clone()).await;
+    fill(&db).await;
+    let print = |what: &str, mut times: Vec<Duration>| {
+        times.sort_unstable();
+        let at = |share: usize| times[(times.len() - 1) * share / 100];
+        println!(
+            "{what}: p50 {:?}, p99 {:?}, {} times",
+            at(50),
+            at(99),
+            times.len()
+        );
+    };
+    let mut batches = Vec::new();
+    for _ in 0..20 {
+        let orders: Vec<_> = (0..1_000).map(|n| order_of(n, 3)).collect();
+        let events: Vec<_> = orders.iter().collect();
+        let started = Instant::now();
+        store.projection().apply(&events).await.unwrap();
+        batches.push(started.elapsed());
+    }
+    print("1,000 orders of 3 lines", batches);
+    let mut lists = Vec::new();
+    for _ in 0..50 {
+        for page in pages() {
+            let started = Instant::now();
+            store.of_product(&page).await.unwrap();
+            lists.push(started.elapsed());
+        }
+    }
+    print("a page of 21 of 60,000 reviews", lists);
+    let (mut rare, mut none) = (Vec::new(), Vec::new());
+    for _ in 0..50 {
+        for (text, times) in [("size:33", &mut rare), ("size:none", &mut none)] {
+            let attributes = AttributeFilter::read_all(&[text.to_owned()]).unwrap();
+            let page = ProductReviews {
+                attributes,
+                ..pages().swap_remove(0)
+            };
+            let started = Instant::now();
+            store.of_product(&page).await.unwrap();
+            times.push(started.elapsed());
+        }
+    }
+    print("a page by an attribute that a few have", rare);
+    print("a page by an attribute that none has", none);
+    let mut posts = Vec::new();
+    for n in 0..500 {
+        let draft = Draft {
+            product_id: numbered(1, n % PRODUCTS),
+            author_id: Uuid::new_v4(),
+            author_name: None,
+            opinion: opinion(3),
+        };
+        let started = Instant::now();
+        store.post(&draft).await.unwrap();
+        posts.push(started.elapsed());
+    }
+    print("a review posted", posts);
+}
+
+/// A confirmed order of so many lines, mostly of customers who have reviewed something.
+fn order_of(n: u32, lines: u32) -> CloudEvent {
+    let line =
+        |line: u32| serde_json::json!({"product_id": numbered(1, (n * 7 + line) % PRODUCTS), "quantity": 1});
+    let lines: Vec<_> = (0..lines).map(line).collect();
+    let data =
+        serde_json::json!({"order_id": Uuid::now_v7(), "customer_id": numbered(2, n * 50), "lines": lines});
+    serde_json::from_value(serde_json::json!({
+        "specversion": "1.0", "id": Uuid::now_v7(), "source": "/orders", "type": "order.confirmed.v1", "subject": "x",
+        "time": "2025-01-01T00:00:00Z", "datacontenttype": "application/json", "aggregateversion": 1, "data": data
+    }))
+    .unwrap()
+}

@@ -1,0 +1,167 @@
+//! Peers of the reviews service: histories of orders and users, and a way back to the service itself.
+
+#![allow(dead_code)] // no test file uses all of it
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::routing::get;
+use axum::{Json, Router};
+use emporium_event_bus::Bus;
+use emporium_event_bus::CloudEvent;
+use emporium_event_bus::bus::postgres::PostgresBus;
+use emporium_event_bus::history::{HistoryItem, HistoryPage, HistoryQuery};
+use emporium_service_kit::{Clock, ServiceName};
+use emporium_test_kit::{Caller, Keys, TestDatabase, TestService, service};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Two ids: of a product and an author, mostly.
+pub fn new() -> (Uuid, Uuid) {
+    (Uuid::new_v4(), Uuid::new_v4())
+}
+
+/// Where a review is.
+pub fn path(review: &Value) -> String {
+    format!("/reviews/{}", review["id"].as_str().unwrap())
+}
+
+/// An owner that has nothing but a history.
+pub struct Owner {
+    pub url: String,
+    events: Mutex<Vec<CloudEvent>>,
+}
+
+impl Owner {
+    async fn start() -> Arc<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let owner = Arc::new(Self {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            events: Mutex::default(),
+        });
+        let app = Router::new()
+            .route("/events", get(page))
+            .with_state(owner.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        owner
+    }
+}
+
+async fn page(State(owner): State<Arc<Owner>>, Query(query): Query<HistoryQuery>) -> Json<HistoryPage> {
+    let events = owner.events.lock().unwrap();
+    let after = usize::try_from(query.after).unwrap();
+    let items: Vec<HistoryItem> = (query.after + 1..)
+        .zip(events.iter().skip(after).take(50))
+        .map(|(position, event)| HistoryItem {
+            position,
+            event: event.clone(),
+            recorded_at: None,
+        })
+        .collect();
+    Json(HistoryPage {
+        next_after: items.last().map_or(query.after, |item| item.position),
+        at_end: after + items.len() == events.len(),
+        end: i64::try_from(events.len()).ok(),
+        items,
+    })
+}
+
+/// The service reads its own history by HTTP, as any other. Its address is known only when it runs, so this passes on.
+type Way = Arc<OnceLock<String>>;
+
+async fn pass_on(State(way): State<Way>, headers: HeaderMap, uri: Uri) -> Result<String, StatusCode> {
+    let base = way.get().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+    let token = headers.get(header::AUTHORIZATION).unwrap();
+    let token = token.to_str().unwrap().trim_start_matches("Bearer ");
+    let caller = Caller::new(base, ServiceName::Reviews, None).with_token(token);
+    Ok(caller.get(&uri.to_string()).await.text)
+}
+
+/// The service with its peers and its bus.
+pub struct Shop {
+    pub reviews: TestService,
+    pub gateway: Caller,
+    pub operator: Caller,
+    orders: Arc<Owner>,
+    users: Arc<Owner>,
+    bus: PostgresBus,
+    _bus_database: TestDatabase,
+}
+
+impl Shop {
+    pub async fn open() -> Self {
+        let (orders, users) = (Owner::start().await, Owner::start().await);
+        let way = Way::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let itself = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().fallback(pass_on).with_state(way.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let peers = [
+            (ServiceName::Orders, orders.url.clone()),
+            (ServiceName::Users, users.url.clone()),
+            (ServiceName::Reviews, itself),
+        ];
+        let bus_database = service::bus_database().await;
+        let reviews = TestService::start_on(
+            ServiceName::Reviews,
+            &Keys::default(),
+            &peers,
+            Clock::System,
+            &bus_database,
+            emporium_reviews::build,
+        )
+        .await;
+        way.set(reviews.url.clone()).unwrap();
+        let metrics = emporium_service_kit::metrics::Metrics::new(ServiceName::Operator);
+        Self {
+            gateway: reviews.as_caller(ServiceName::Gateway),
+            operator: reviews.as_caller(ServiceName::Operator),
+            bus: PostgresBus::connect(&bus_database.url, metrics).await.unwrap(),
+            reviews,
+            orders,
+            users,
+            _bus_database: bus_database,
+        }
+    }
+
+    /// An event of orders or users: in the owner's history, and on the bus.
+    pub async fn tell(&self, kind: &'static str, data: &Value) {
+        let event = event(kind, data);
+        let owner = if kind.starts_with("user.") {
+            &self.users
+        } else {
+            &self.orders
+        };
+        owner.events.lock().unwrap().push(event.clone());
+        self.bus.append(&[event]).await.unwrap();
+    }
+
+    pub async fn buy(&self, customer: Uuid, product: Uuid) {
+        let lines = json!([{"product_id": product, "quantity": 1, "unit_price": 500}]);
+        let data = json!({"order_id": Uuid::now_v7(), "customer_id": customer, "lines": lines});
+        self.tell("order.confirmed.v1", &data).await;
+    }
+
+    /// Posts a review and gives it.
+    pub async fn post(&self, product: Uuid, author: Uuid, rating: i64) -> Value {
+        let body = json!({"author_id": author, "rating": rating, "title": "Title", "text": "Text"});
+        self.gateway
+            .post(&format!("/products/{product}/reviews"), &body)
+            .await
+            .expect(201)
+    }
+}
+
+fn event(kind: &str, data: &Value) -> CloudEvent {
+    let source = if kind.starts_with("user.") {
+        "/users"
+    } else {
+        "/orders"
+    };
+    serde_json::from_value(json!({
+        "specversion": "1.0", "id": Uuid::now_v7(), "source": source, "type": kind, "subject": "x",
+        "time": "2025-01-01T00:00:00Z", "datacontenttype": "application/json", "aggregateversion": 1, "data": data
+    }))
+    .unwrap()
+}
