@@ -21,7 +21,7 @@ const BUS: &str = "emporium_bus";
 const CONNECTIONS_MAX: u32 = 40;
 
 /// The services that own a database.
-pub const OWNERS: [ServiceName; 7] = [
+pub const OWNERS: [ServiceName; 8] = [
     ServiceName::Users,
     ServiceName::Sessions,
     ServiceName::Catalog,
@@ -29,6 +29,7 @@ pub const OWNERS: [ServiceName; 7] = [
     ServiceName::Orders,
     ServiceName::Payments,
     ServiceName::Reviews,
+    ServiceName::Analytics,
 ];
 
 /// The database (and the role that owns it) of a service.

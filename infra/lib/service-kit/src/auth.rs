@@ -40,13 +40,15 @@ pub enum ServiceName {
     Payments,
     /// Ratings and texts of products.
     Reviews,
+    /// Figures of the business.
+    Analytics,
     /// Not a service: the `emporium` program when it seeds, imports and administers.
     Operator,
 }
 
 impl ServiceName {
     /// Every party, in the order of their ports.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Gateway,
         Self::Users,
         Self::Sessions,
@@ -55,6 +57,7 @@ impl ServiceName {
         Self::Orders,
         Self::Payments,
         Self::Reviews,
+        Self::Analytics,
         Self::Operator,
     ];
 
@@ -74,6 +77,7 @@ impl ServiceName {
             Self::Orders => "orders",
             Self::Payments => "payments",
             Self::Reviews => "reviews",
+            Self::Analytics => "analytics",
             Self::Operator => "operator",
         }
     }
@@ -88,7 +92,7 @@ impl fmt::Display for ServiceName {
 /// The text names no service.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0:?} is not a service; the services are gateway, users, sessions, catalog, carts, orders, payments, reviews"
+    "{0:?} is not a service; the services are gateway, users, sessions, catalog, carts, orders, payments, reviews, analytics"
 )]
 pub struct UnknownService(String);
 

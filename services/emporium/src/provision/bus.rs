@@ -25,11 +25,12 @@ const PUBLISHERS: [ServiceName; 5] = [
     ServiceName::Payments,
     ServiceName::Reviews,
 ];
-const CONSUMERS: [ServiceName; 4] = [
+const CONSUMERS: [ServiceName; 5] = [
     ServiceName::Sessions,
     ServiceName::Catalog,
     ServiceName::Orders,
     ServiceName::Reviews,
+    ServiceName::Analytics,
 ];
 
 /// Whether a service publishes or consumes events.

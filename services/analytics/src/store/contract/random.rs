@@ -1,0 +1,212 @@
+//! Random histories, delivered in any order, any number of times, to both generations differently: the generations are equal,
+//! and the figures are those of an in-memory oracle.
+
+use std::time::Duration;
+
+use emporium_event_bus::CloudEvent;
+use emporium_event_bus::history::HistoryItem;
+use emporium_event_bus::projection::{Cursor, Generations, Piece, Work};
+use emporium_service_kit::{Currency, Money};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use uuid::Uuid;
+
+use super::history::{HISTORIES, History, deliveries, random};
+use super::{GBP, Store, days, oracle};
+use crate::model::{By, Rank, Totals};
+use crate::store::Ranking;
+
+/// How many histories; no two of them meet.
+const SEQUENCES: u16 = 510;
+/// After how many the generations are compared: their digests are of all that was applied by then.
+const COMPARED_EVERY: u16 = 50;
+
+pub async fn any_order_and_repetition_gives_the_same(store: Store) {
+    let seed = emporium_test_kit::seed();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let first = rng.random_range(0..HISTORIES - SEQUENCES);
+    let projection = store.projection();
+    let generations = projection.generations().unwrap();
+    let work = begin(generations).await;
+    for number in first..first + SEQUENCES {
+        let history = random(seed, number);
+        deliver(&store, generations, &work, &history, &mut rng).await;
+        check(&store, &history, &mut rng).await;
+        if (number - first) % COMPARED_EVERY == COMPARED_EVERY - 1 {
+            equal(generations, &work, number).await;
+        }
+    }
+    // What was built the other way is read now, and says the same.
+    let comparison = generations.compare(&work, &[]).await.unwrap().unwrap();
+    let outcome = generations.switch(&work, Some(&comparison)).await.unwrap();
+    assert_eq!(
+        (outcome.equal, outcome.tables.len()),
+        (Some(true), comparison.tables.len())
+    );
+    check(&store, &random_without_ids(), &mut rng).await;
+    let rows: i64 = outcome.tables.iter().map(|table| table.rows_rebuilt).sum();
+    assert!(
+        rows > i64::from(SEQUENCES),
+        "{rows} rows is too little to tell anything"
+    );
+}
+
+/// A history of its own months, empty in both generations.
+fn random_without_ids() -> History {
+    let mut history = random(0, HISTORIES - 1);
+    history.facts = crate::events::Facts::default();
+    (history.versions, history.activities, history.events) = Default::default();
+    history
+}
+
+async fn begin(generations: &dyn Generations) -> Work {
+    let (member, lease) = (Uuid::new_v4(), Duration::from_mins(10));
+    let rebuild = generations.want().await.unwrap();
+    assert_eq!(
+        generations.take(member, lease).await.unwrap().unwrap().id,
+        rebuild
+    );
+    let work = Work {
+        rebuild,
+        member,
+        lease,
+    };
+    generations.begin(&work, &["/orders".to_owned()]).await.unwrap();
+    work
+}
+
+/// The built generation gets some of the events first, in an order of its own, as if from a history; then both get all of
+/// them, and it passes over those that it has.
+async fn deliver(
+    store: &Store,
+    generations: &dyn Generations,
+    work: &Work,
+    history: &History,
+    rng: &mut StdRng,
+) {
+    for batch in deliveries(&history.events, rng) {
+        if rng.random_bool(0.7) {
+            fill(generations, work, &batch).await;
+        }
+    }
+    let projection = store.projection();
+    for batch in deliveries(&history.events, rng) {
+        projection.apply(&batch).await.unwrap();
+    }
+    for batch in deliveries(&history.activities, rng) {
+        let batch: Vec<_> = batch.into_iter().cloned().collect();
+        store.record(&batch, 1_000_000).await.unwrap();
+    }
+}
+
+async fn fill(generations: &dyn Generations, work: &Work, events: &[&CloudEvent]) {
+    let items: Vec<HistoryItem> = (1..)
+        .zip(events)
+        .map(|(position, event)| HistoryItem {
+            position,
+            event: (*event).clone(),
+            recorded_at: None,
+        })
+        .collect();
+    let piece = Piece {
+        owner: "/orders",
+        items: &items.iter().collect::<Vec<_>>(),
+        events: 1,
+        cursor: Cursor::default(),
+    };
+    generations.fill(work, &piece).await.unwrap();
+}
+
+async fn equal(generations: &dyn Generations, work: &Work, number: u16) {
+    let comparison = generations.compare(work, &[]).await.unwrap().unwrap();
+    assert!(
+        comparison.equal(),
+        "by history {number}: {:#?}",
+        comparison.differences
+    );
+}
+
+async fn check(store: &Store, history: &History, rng: &mut StdRng) {
+    let (all, eur) = (history.days, "EUR".parse::<Currency>().unwrap());
+    let count = all.count();
+    let (from, length) = (rng.random_range(0..count), rng.random_range(0..20));
+    let from = all.from + time::Duration::days(from);
+    let part = days(from, (from + time::Duration::days(length)).min(all.to));
+    let limit = rng.random_range(1..4_u32);
+    let narrow = if rng.random_bool(0.5) {
+        (part, GBP)
+    } else {
+        (part, eur)
+    };
+    for (days, currency) in [(all, GBP), narrow] {
+        let groups = [By::Day, By::Week, By::Month, By::Category, By::Country];
+        for by in groups.choose_multiple(rng, 2).copied() {
+            let expected = oracle::revenue(history, days, currency, by, limit as usize);
+            let found = store.revenue(days, currency, by, limit).await.unwrap();
+            assert_eq!(found, expected, "{by:?} {days:?}");
+        }
+    }
+    let rank = if rng.random_bool(0.5) {
+        Rank::Revenue
+    } else {
+        Rank::Units
+    };
+    let category = rng.random_bool(0.3).then(|| "mugs".to_owned());
+    let expected = oracle::top(history, part, GBP, rank, category.as_deref());
+    let ranking = Ranking {
+        days: part,
+        currency: GBP,
+        rank,
+        category,
+        limit: 100,
+    };
+    assert_eq!(store.top_products(&ranking).await.unwrap(), expected);
+    people(store, history, part).await;
+    let now = history
+        .facts
+        .confirmed
+        .first()
+        .map_or(all.start(), |order| order.placed_at + time::Duration::minutes(17));
+    assert_eq!(
+        store.live(now, GBP).await.unwrap(),
+        oracle::live(history, now, GBP)
+    );
+    let found = store.totals(all).await.unwrap().unwrap();
+    assert_eq!(comparable(found), comparable(oracle::totals(history)));
+}
+
+async fn people(store: &Store, history: &History, part: emporium_service_kit::days::Days) {
+    let all = history.days;
+    let mut found = store.baskets(part, GBP).await.unwrap();
+    let mut expected = oracle::baskets(history, part, GBP);
+    for baskets in [&mut found, &mut expected] {
+        // The last bits of a division are nobody's contract.
+        for mean in [&mut baskets.mean_lines, &mut baskets.mean_units] {
+            *mean = mean.map(|mean| (mean * 1e6).round());
+        }
+    }
+    assert_eq!(found, expected);
+    assert_eq!(store.funnel(all).await.unwrap(), oracle::funnel(history, all));
+    let mut searches = store.empty_searches(part, 100).await.unwrap();
+    searches
+        .items
+        .sort_by(|a, b| (b.searches, &a.query).cmp(&(a.searches, &b.query)));
+    assert_eq!(searches, oracle::empty_searches(history, part));
+    assert_eq!(store.cohorts(all).await.unwrap(), oracle::cohorts(history));
+    assert_eq!(store.repeat(part).await.unwrap(), oracle::repeat(history, part));
+}
+
+/// Without the extent, which all histories have a part in, and in one order.
+fn comparable(mut totals: Totals) -> Totals {
+    (totals.first_day, totals.last_day) = (None, None);
+    let currency = |money: Money| money.currency;
+    totals
+        .orders
+        .sort_by_key(|row| (row.day, row.country.clone(), currency(row.total)));
+    totals.refunds.sort_by_key(|row| (row.day, currency(row.amount)));
+    totals
+        .payments
+        .sort_by_key(|row| (row.day, currency(row.succeeded_amount)));
+    totals
+}
