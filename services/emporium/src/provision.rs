@@ -21,7 +21,7 @@ const BUS: &str = "emporium_bus";
 const CONNECTIONS_MAX: u32 = 40;
 
 /// The services that own a database.
-pub const OWNERS: [ServiceName; 8] = [
+pub const OWNERS: [ServiceName; 9] = [
     ServiceName::Users,
     ServiceName::Sessions,
     ServiceName::Catalog,
@@ -30,6 +30,7 @@ pub const OWNERS: [ServiceName; 8] = [
     ServiceName::Payments,
     ServiceName::Reviews,
     ServiceName::Analytics,
+    ServiceName::Monitoring,
 ];
 
 /// The database (and the role that owns it) of a service.

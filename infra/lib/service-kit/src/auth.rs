@@ -42,13 +42,15 @@ pub enum ServiceName {
     Reviews,
     /// Figures of the business.
     Analytics,
+    /// Time series of every service.
+    Monitoring,
     /// Not a service: the `emporium` program when it seeds, imports and administers.
     Operator,
 }
 
 impl ServiceName {
     /// Every party, in the order of their ports.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Gateway,
         Self::Users,
         Self::Sessions,
@@ -58,6 +60,7 @@ impl ServiceName {
         Self::Payments,
         Self::Reviews,
         Self::Analytics,
+        Self::Monitoring,
         Self::Operator,
     ];
 
@@ -78,6 +81,7 @@ impl ServiceName {
             Self::Payments => "payments",
             Self::Reviews => "reviews",
             Self::Analytics => "analytics",
+            Self::Monitoring => "monitoring",
             Self::Operator => "operator",
         }
     }
@@ -92,7 +96,7 @@ impl fmt::Display for ServiceName {
 /// The text names no service.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0:?} is not a service; the services are gateway, users, sessions, catalog, carts, orders, payments, reviews, analytics"
+    "{0:?} is not a service; the services are gateway, users, sessions, catalog, carts, orders, payments, reviews, analytics, monitoring"
 )]
 pub struct UnknownService(String);
 

@@ -22,6 +22,8 @@ pub const SESSIONS_STORE: &str = "EMPORIUM_SESSIONS_STORE";
 pub const CARTS_STORE: &str = "EMPORIUM_CARTS_STORE";
 /// The catalog's search index.
 pub const CATALOG_SEARCH: &str = "EMPORIUM_CATALOG_SEARCH";
+/// The time series' store.
+pub const MONITORING_STORE: &str = "EMPORIUM_MONITORING_STORE";
 /// The event bus.
 pub const EVENTS: &str = "EMPORIUM_EVENTS";
 
@@ -83,7 +85,12 @@ pub const KNOWN: [Known; 9] = [
     later("EMPORIUM_RECOMMENDATIONS_CACHE", "the recommendations' cache"),
     later("EMPORIUM_ANALYTICS_STORE", "analytics"),
     later("EMPORIUM_REVIEWS_STORE", "reviews"),
-    later("EMPORIUM_MONITORING_STORE", "monitoring"),
+    of(
+        MONITORING_STORE,
+        ServiceName::Monitoring,
+        &["postgres"],
+        "time series",
+    ),
     Known {
         name: EVENTS,
         service: None,

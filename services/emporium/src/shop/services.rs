@@ -55,6 +55,7 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
         ServiceName::Payments => emporium_payments::build(environment).await,
         ServiceName::Reviews => emporium_reviews::build(environment).await,
         ServiceName::Analytics => emporium_analytics::build(environment).await,
+        ServiceName::Monitoring => emporium_monitoring::build(environment).await,
         ServiceName::Gateway => emporium_gateway::build(environment).await,
         ServiceName::Operator => Err(StartError::Missing {
             service: ServiceName::Operator,

@@ -1,0 +1,88 @@
+//! The monitoring service: scrapes every service's metrics, keeps them as points, minutes and hours, and answers how they
+//! went.
+
+mod boards;
+mod config;
+mod error;
+pub mod exposition;
+mod keeper;
+mod measures;
+pub mod model;
+mod number;
+pub mod question;
+mod routes;
+mod scrape;
+pub mod sketch;
+pub mod store;
+pub mod summary;
+
+use std::sync::Arc;
+
+use emporium_service_kit::{Environment, Service, StartError};
+use tokio::sync::Semaphore;
+
+pub use crate::config::Config;
+pub use crate::error::Error;
+pub use crate::keeper::Keeper;
+use crate::routes::{App, QUESTIONS_MAX};
+use crate::scrape::Scraper;
+use crate::store::Stores;
+
+/// Builds the service with its settings from environment variables.
+pub async fn build(environment: &Environment) -> Result<Service, StartError> {
+    build_with(environment, emporium_service_kit::config::from_env()?).await
+}
+
+/// Builds the service: store, routes, scraper.
+pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
+    Ok(assemble(environment, config).await?.0)
+}
+
+/// The service, and the keeper that does its background work (none where the store scrapes by itself): tests make it work
+/// by hand.
+pub async fn assemble(
+    environment: &Environment,
+    config: Config,
+) -> Result<(Service, Option<Arc<Keeper>>), StartError> {
+    let Stores {
+        store,
+        recorder,
+        report,
+    } = store::open(environment, &config).await?;
+    let app = App {
+        store: store.clone(),
+        clock: environment.clock.clone(),
+        questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+    };
+    let mut service = Service::new(routes::api().with_state(app))
+        .store(report)
+        .ready_check("store", move || {
+            let store = store.clone();
+            async move { store.ping().await.map_err(|_| "does not answer".to_owned()) }
+        });
+    let Some(recorder) = recorder else {
+        return Ok((service, None));
+    };
+    let scraper = Scraper::new(environment, &config, recorder.measures().clone())?;
+    let keeper = Arc::new(Keeper::new(scraper, recorder, environment.clock.clone()));
+    if let Some(period) = config.period() {
+        let (scrapes, tends) = (keeper.clone(), keeper.clone());
+        let (stop, stop_too) = (environment.shutdown.clone(), environment.shutdown.clone());
+        service = service
+            .task("scraper", move || {
+                let (keeper, stop) = (scrapes.clone(), stop.clone());
+                async move {
+                    keeper.scrape(period, stop).await;
+                    Ok(())
+                }
+            })
+            .task("keeper", move || {
+                let (keeper, stop) = (tends.clone(), stop_too.clone());
+                async move {
+                    keeper.tend(stop).await;
+                    Ok(())
+                }
+            });
+    }
+    Ok((service, Some(keeper)))
+}

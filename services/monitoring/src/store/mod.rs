@@ -1,0 +1,136 @@
+//! Where metrics' points are kept.
+//!
+//! # Adding an adapter
+//!
+//! 1. Write `store/<name>.rs` with a type that implements [`MonitoringStore`]: what is asked of the past. How the points come
+//!    into the store is no part of the trait, since stores differ in it: the PostgreSQL adapter has a [`Recorder`] that
+//!    writes what this service scrapes; a Prometheus scrapes by itself, and its adapter only turns a [`Question`] into
+//!    PromQL.
+//! 2. Say what it lacks ([`MonitoringStore::lacks`]).
+//! 3. Let [`open`] make it for its URL scheme: one more arm, with a recorder or without. Add the scheme to
+//!    `emporium_service_kit::stores::KNOWN`.
+//! 4. Add one line to the end of `store/contract.rs`. The suite says what services exported when; how the adapter comes to
+//!    know that is its `Feed`.
+//!
+//! What every adapter has to keep, and the suite checks:
+//!
+//! - **Nothing is made up.** A step of which nothing is known is `None`, a line of which nothing is known is left out, and no service's absence shows in another's lines.
+//! - **A counter's increase is its increase**: over restarts of the service (a value below the one before counts from 0) and
+//!   whatever the step.
+//! - **The step does not change the facts**: counts, sums, least and greatest values of a long step are those of the short
+//!   ones in it; quantiles are within [`crate::sketch::RELATIVE_ERROR`], those of histograms in the right bucket.
+//! - **Bounded work**: an answer has at most [`SERIES_MAX`](crate::question::SERIES_MAX) lines of at most
+//!   [`STEPS_MAX`](crate::question::STEPS_MAX) steps (and one that is cut by the span's beginning), or is an error that says
+//!   what to do.
+//! - **Whoever calls, waits seconds at most**: a store that does not answer is a [`StoreError::Unavailable`] in time.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use emporium_service_kit::report::{Inspect, Opened};
+use emporium_service_kit::store::POSTGRES;
+use emporium_service_kit::stores::MONITORING_STORE;
+use emporium_service_kit::{Environment, Lack, StartError, StoreError};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::model::Kind;
+use crate::question::{History, Question};
+
+#[cfg(test)]
+pub(crate) mod contract;
+mod postgres;
+
+pub use postgres::{PostgresMonitoring, RESERVED, Recorded, Recorder, Tier};
+
+/// What the contract offers and a store may lack, by its nature or its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Capability {
+    /// Increases are what was counted, to the last one.
+    ExactIncreases,
+    /// Hours of a year ago can be asked about.
+    KeepsAYear,
+}
+
+impl Capability {
+    /// What follows from its absence, for reports.
+    pub fn lack(self) -> Lack {
+        let (capability, consequence) = match self {
+            Self::ExactIncreases => (
+                "exact increases",
+                "increases and rates are extrapolated to the edges of a step, so a count may be no whole number, and the first \
+                 count of a new series is missing",
+            ),
+            Self::KeepsAYear => (
+                "keeps a year",
+                "points are dropped earlier than after a year; set the server's retention",
+            ),
+        };
+        Lack::new(capability, consequence)
+    }
+}
+
+/// A metric that there are points of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Metric {
+    /// Its name.
+    pub name: String,
+    /// What it measures now.
+    pub kind: Kind,
+    /// How many series it has.
+    pub series: i64,
+}
+
+/// What is known of the past; the module's documentation says what an adapter has to keep.
+#[async_trait]
+pub trait MonitoringStore: Send + Sync {
+    /// The metrics that there are points of, by name, the first `limit` of them.
+    async fn metrics(&self, limit: usize) -> Result<Vec<Metric>, StoreError>;
+
+    /// What a metric measures: when that changed with a new version of its service, as it is now. `None` when nobody
+    /// exports it.
+    async fn kind(&self, metric: &str) -> Result<Option<Kind>, StoreError>;
+
+    /// How a metric went. `now` says how long ago the span is, and with that how fine a step can be.
+    async fn history(&self, question: &Question, now: OffsetDateTime) -> Result<History, Error>;
+
+    /// Fails when the store does not answer.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What this store does not give, as far as it can be told; empty when it keeps the whole contract.
+    fn lacks(&self) -> &[Capability];
+}
+
+/// An opened store.
+pub struct Stores {
+    /// To ask.
+    pub store: Arc<dyn MonitoringStore>,
+    /// To write to; `None` where the store scrapes by itself.
+    pub recorder: Option<Arc<Recorder>>,
+    /// To tell about.
+    pub report: Arc<dyn Inspect>,
+}
+
+/// Opens the store that `EMPORIUM_MONITORING_STORE` names, or the service's own database when it names none. The scheme
+/// picks the adapter. An error is one line that names the setting; there is no falling back to another store.
+pub async fn open(environment: &Environment, config: &Config) -> Result<Stores, StartError> {
+    let setting = environment.stores.setting(MONITORING_STORE);
+    if setting.scheme() != POSTGRES {
+        return Err(setting.unknown_scheme(&[POSTGRES]));
+    }
+    let db = setting.postgres(environment).await?;
+    let store = PostgresMonitoring::open(db.clone()).await;
+    let store = store.map_err(|error| setting.not_migrated(environment, error))?;
+    let recorder = Recorder::new(db.clone(), config, &environment.metrics);
+    let lacks: Vec<Lack> = store.lacks().iter().map(|lack| lack.lack()).collect();
+    let Opened { store, report } =
+        Opened::<dyn MonitoringStore>::new(Arc::new(store), db, MONITORING_STORE, lacks);
+    Ok(Stores {
+        store,
+        recorder: Some(Arc::new(recorder)),
+        report,
+    })
+}
