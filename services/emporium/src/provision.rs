@@ -21,13 +21,14 @@ const BUS: &str = "emporium_bus";
 const CONNECTIONS_MAX: u32 = 40;
 
 /// The services that own a database.
-pub const OWNERS: [ServiceName; 9] = [
+pub const OWNERS: [ServiceName; 10] = [
     ServiceName::Users,
     ServiceName::Sessions,
     ServiceName::Catalog,
     ServiceName::Carts,
     ServiceName::Orders,
     ServiceName::Payments,
+    ServiceName::Recommendations,
     ServiceName::Reviews,
     ServiceName::Analytics,
     ServiceName::Monitoring,

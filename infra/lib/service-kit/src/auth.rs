@@ -38,6 +38,8 @@ pub enum ServiceName {
     Orders,
     /// Charges, refunds, the ledger.
     Payments,
+    /// What goes with what, and for whom.
+    Recommendations,
     /// Ratings and texts of products.
     Reviews,
     /// Figures of the business.
@@ -50,7 +52,7 @@ pub enum ServiceName {
 
 impl ServiceName {
     /// Every party, in the order of their ports.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Gateway,
         Self::Users,
         Self::Sessions,
@@ -58,6 +60,7 @@ impl ServiceName {
         Self::Carts,
         Self::Orders,
         Self::Payments,
+        Self::Recommendations,
         Self::Reviews,
         Self::Analytics,
         Self::Monitoring,
@@ -79,6 +82,7 @@ impl ServiceName {
             Self::Carts => "carts",
             Self::Orders => "orders",
             Self::Payments => "payments",
+            Self::Recommendations => "recommendations",
             Self::Reviews => "reviews",
             Self::Analytics => "analytics",
             Self::Monitoring => "monitoring",
@@ -96,7 +100,8 @@ impl fmt::Display for ServiceName {
 /// The text names no service.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0:?} is not a service; the services are gateway, users, sessions, catalog, carts, orders, payments, reviews, analytics, monitoring"
+    "{0:?} is not a service; the services are gateway, users, sessions, catalog, carts, orders, payments, recommendations, \
+     reviews, analytics, monitoring"
 )]
 pub struct UnknownService(String);
 

@@ -25,10 +25,11 @@ const PUBLISHERS: [ServiceName; 5] = [
     ServiceName::Payments,
     ServiceName::Reviews,
 ];
-const CONSUMERS: [ServiceName; 5] = [
+const CONSUMERS: [ServiceName; 6] = [
     ServiceName::Sessions,
     ServiceName::Catalog,
     ServiceName::Orders,
+    ServiceName::Recommendations,
     ServiceName::Reviews,
     ServiceName::Analytics,
 ];

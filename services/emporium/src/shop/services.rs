@@ -53,6 +53,7 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
         ServiceName::Carts => emporium_carts::build(environment).await,
         ServiceName::Orders => emporium_orders::build(environment).await,
         ServiceName::Payments => emporium_payments::build(environment).await,
+        ServiceName::Recommendations => emporium_recommendations::build(environment).await,
         ServiceName::Reviews => emporium_reviews::build(environment).await,
         ServiceName::Analytics => emporium_analytics::build(environment).await,
         ServiceName::Monitoring => emporium_monitoring::build(environment).await,

@@ -1,0 +1,104 @@
+//! The recommendations service: what goods are bought with, who may want what, what many buy. A projection of orders and
+//! products, with a cache of shelves.
+
+pub mod cache;
+mod config;
+pub mod decay;
+pub mod evaluation;
+pub mod events;
+pub mod model;
+mod routes;
+pub mod scoring;
+pub mod shelves;
+pub mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use emporium_event_bus::projection::Projections;
+use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, StartAt};
+use emporium_service_kit::report::Opened;
+use emporium_service_kit::{Environment, Service, ServiceName, StartError, reaper};
+
+use crate::cache::{Cache, PostgresCache};
+pub use crate::config::Config;
+use crate::routes::App;
+use crate::shelves::Shelves;
+use crate::store::{PROJECTION, PostgresRecommendations};
+
+/// The setting that names the cache.
+const CACHE: &str = "EMPORIUM_RECOMMENDATIONS_CACHE";
+/// How often expired shelves are removed.
+const REAP_PERIOD: Duration = Duration::from_mins(1);
+
+/// Whose histories the projection is made from.
+pub const OWNERS: [ServiceName; 2] = [ServiceName::Catalog, ServiceName::Orders];
+
+/// Builds the service with its settings from environment variables.
+pub async fn build(environment: &Environment) -> Result<Service, StartError> {
+    build_with(environment, emporium_service_kit::config::from_env()?).await
+}
+
+/// Builds the service: store, cache, routes, consumer.
+pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
+    let Opened { store, report } = store::open(environment).await?;
+    let cache = open_cache(environment).await?;
+    let bus = emporium_event_bus::open(environment)
+        .await
+        .map_err(BusError::into_start_error)?;
+    let owners: Result<_, _> = OWNERS
+        .into_iter()
+        .map(|owner| environment.client(owner))
+        .collect();
+    let group = ConsumerGroup::new(
+        bus.clone(),
+        PROJECTION,
+        store.projection(),
+        StartAt::Histories(owners?),
+        &environment.metrics,
+    );
+    let group = Arc::new(group.with_clock(environment.clock.clone()));
+    let shelves = Shelves::new(
+        store.clone(),
+        cache.clone(),
+        config.lifetime(),
+        environment.clock.clone(),
+        &environment.metrics,
+    );
+    let app = App {
+        store: store.clone(),
+        shelves: Arc::new(shelves),
+        group: group.clone(),
+    };
+    let reap = reaper::task(environment, REAP_PERIOD, move |now, max| {
+        let cache = cache.clone();
+        async move { cache.reap(now, max).await }
+    });
+    let stop = environment.shutdown.clone();
+    let api = routes::api().merge(Projections::of([&group]).api());
+    Ok(Service::new(api.with_state(app))
+        .store(report)
+        .store(EventsReport::of(&bus).group(&group).shared())
+        .task("expired-shelves", reap)
+        .task("consumer", move || {
+            let (group, stop) = (group.clone(), stop.clone());
+            async move { group.run(stop).await }
+        })
+        .ready_check("store", move || {
+            let store = store.clone();
+            async move { store.ping().await.map_err(|_| "does not answer".to_owned()) }
+        }))
+}
+
+/// The cache that `EMPORIUM_RECOMMENDATIONS_CACHE` names, or a table of the service's own database.
+async fn open_cache(environment: &Environment) -> Result<Arc<dyn Cache>, StartError> {
+    use emporium_service_kit::store::POSTGRES;
+    let setting = environment.stores.setting(CACHE);
+    if setting.scheme() != POSTGRES {
+        return Err(setting.unknown_scheme(&[POSTGRES]));
+    }
+    let db = setting.postgres(environment).await?;
+    let migrated = PostgresRecommendations::migrate(&db).await;
+    migrated.map_err(|error| setting.not_migrated(environment, error))?;
+    Ok(Arc::new(PostgresCache::new(db)))
+}

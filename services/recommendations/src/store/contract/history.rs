@@ -1,0 +1,178 @@
+//! Events as their owners make them, and random histories.
+
+use std::collections::BTreeMap;
+
+use emporium_event_bus::CloudEvent;
+use rand::rngs::StdRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+/// When random histories begin.
+const BEGIN: OffsetDateTime = datetime!(2024-01-01 0:00 UTC);
+/// How long they are, so that some orders are beyond the horizon.
+const MINUTES: i64 = 500 * 24 * 60;
+
+fn event(kind: &str, at: OffsetDateTime, data: &Value) -> CloudEvent {
+    let source = if kind.starts_with("product") {
+        "/catalog"
+    } else {
+        "/orders"
+    };
+    CloudEvent {
+        specversion: "1.0".to_owned(),
+        id: Uuid::now_v7(),
+        source: source.to_owned(),
+        kind: kind.to_owned(),
+        subject: Uuid::now_v7().to_string(),
+        time: at,
+        datacontenttype: "application/json".to_owned(),
+        aggregateversion: 1,
+        traceparent: None,
+        data: serde_json::value::to_raw_value(data).unwrap(),
+    }
+}
+
+fn lines(goods: &[(Uuid, i64)]) -> Vec<Value> {
+    let line =
+        |(id, quantity): &(Uuid, i64)| json!({"product_id": id, "quantity": quantity, "unit_price": 250});
+    goods.iter().map(line).collect()
+}
+
+/// `order.confirmed.v1` of lines as they are.
+pub fn confirmed_lines(
+    order: Uuid,
+    customer: Option<Uuid>,
+    at: OffsetDateTime,
+    lines: &[Value],
+) -> CloudEvent {
+    let data = json!({
+        "order_id": order, "customer_id": customer, "status": "confirmed", "lines": lines,
+        "charges": [{"kind": "postage", "name": "Postage", "amount": 250}], "placed_at": at.format(&Rfc3339).unwrap(),
+        "country": "GB", "reason": null, "source": "shop", "version": 1, "of_tomorrow": [1, 2, 3],
+    });
+    event("order.confirmed.v1", at, &data)
+}
+
+/// A confirmed order of some units of each good.
+pub fn order(customer: Option<Uuid>, at: OffsetDateTime, goods: &[Uuid]) -> CloudEvent {
+    let goods: Vec<(Uuid, i64)> = goods.iter().map(|good| (*good, 2)).collect();
+    confirmed_lines(Uuid::now_v7(), customer, at, &lines(&goods))
+}
+
+/// `order.refunded.v1`.
+pub fn refund(customer: Option<Uuid>, at: OffsetDateTime, goods: &[(Uuid, i64)]) -> CloudEvent {
+    let data = json!({"refund_id": Uuid::now_v7(), "order_id": null, "customer_id": customer,
+        "amount": {"amount": 1, "currency": "GBP"}, "lines": lines(goods), "version": 2});
+    event("order.refunded.v1", at, &data)
+}
+
+/// An event of a product's.
+pub fn product(id: Uuid, version: i64, active: bool) -> CloudEvent {
+    let (verb, status) = match (version, active) {
+        (1, true) => ("created", "active"),
+        (_, true) => ("updated", "active"),
+        (_, false) => ("archived", "archived"),
+    };
+    let data =
+        json!({"id": id, "version": version, "status": status, "sku": "S", "name": "N", "category": "c"});
+    event(&format!("product.{verb}.v1"), BEGIN, &data)
+}
+
+/// An order as the oracle sees it.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    pub id: Uuid,
+    pub customer: Option<Uuid>,
+    pub at: OffsetDateTime,
+    pub goods: BTreeMap<Uuid, i64>,
+}
+
+/// What happened around some goods and customers that no other history knows.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    pub goods: Vec<Uuid>,
+    pub customers: Vec<Uuid>,
+    pub orders: Vec<Placed>,
+    pub returns: BTreeMap<(Uuid, Uuid), i64>,
+    /// Whether each is sold, of those that the catalog has told of.
+    pub sold: BTreeMap<Uuid, bool>,
+    pub events: Vec<CloudEvent>,
+}
+
+/// The random history with this number.
+pub fn random(seed: u64, number: u16) -> History {
+    let mut rng = StdRng::seed_from_u64(seed ^ (u64::from(number) << 40));
+    let mut history = History {
+        goods: (0..rng.random_range(2..9)).map(|_| Uuid::now_v7()).collect(),
+        customers: (0..rng.random_range(1..4)).map(|_| Uuid::now_v7()).collect(),
+        ..History::default()
+    };
+    for good in history.goods.clone() {
+        for version in 1..=rng.random_range(0..4_i64) {
+            let active = rng.random_bool(0.85);
+            history.sold.insert(good, active);
+            history.events.push(product(good, version, active));
+        }
+    }
+    for _ in 0..rng.random_range(1..14) {
+        add_order(&mut history, &mut rng);
+    }
+    for _ in 0..rng.random_range(0..3) {
+        let (customer, good) = (
+            *history.customers.choose(&mut rng).unwrap(),
+            *history.goods.choose(&mut rng).unwrap(),
+        );
+        let units = rng.random_range(1..5);
+        *history.returns.entry((customer, good)).or_default() += units;
+        history
+            .events
+            .push(refund(Some(customer), BEGIN, &[(good, units)]));
+    }
+    history
+}
+
+fn add_order(history: &mut History, rng: &mut StdRng) {
+    let at = BEGIN + Duration::minutes(rng.random_range(0..MINUTES));
+    let customer = rng
+        .random_bool(0.8)
+        .then(|| *history.customers.choose(rng).unwrap());
+    let count = rng.random_range(1..=history.goods.len());
+    let goods: Vec<(Uuid, i64)> = history
+        .goods
+        .choose_multiple(rng, count)
+        .map(|good| (*good, rng.random_range(1..4)))
+        .collect();
+    let mut said = lines(&goods);
+    // A line of the same good once more, one without a price, one without a quantity.
+    said.push(json!({"product_id": goods[0].0, "quantity": 1, "unit_price": 1}));
+    let other = history.goods.choose(rng).unwrap();
+    said.push(json!({"product_id": other, "quantity": 3, "unit_price": 0}));
+    said.push(json!({"product_id": other, "quantity": 0, "unit_price": 9}));
+    let mut goods: BTreeMap<Uuid, i64> = goods.iter().copied().collect();
+    let first: Uuid = serde_json::from_value(said[0]["product_id"].clone()).unwrap();
+    *goods.get_mut(&first).unwrap() += 1;
+    let id = Uuid::now_v7();
+    history.events.push(confirmed_lines(id, customer, at, &said));
+    history.orders.push(Placed {
+        id,
+        customer,
+        at,
+        goods,
+    });
+}
+
+/// The events in some order, some of them several times, in batches.
+pub fn deliveries<'a>(events: &'a [CloudEvent], rng: &mut StdRng) -> Vec<Vec<&'a CloudEvent>> {
+    let mut all: Vec<&CloudEvent> = events.iter().collect();
+    for _ in 0..rng.random_range(0..4) {
+        all.push(events.choose(rng).unwrap());
+    }
+    all.shuffle(rng);
+    let size = rng.random_range(1..=all.len());
+    all.chunks(size).map(<[_]>::to_vec).collect()
+}

@@ -1,0 +1,220 @@
+//! Random histories, delivered in any order, any number of times, to both generations differently: the generations are equal,
+//! and the shelves are those of an in-memory oracle.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use emporium_event_bus::CloudEvent;
+use emporium_event_bus::history::HistoryItem;
+use emporium_event_bus::projection::{Cursor, Generations, Piece, Work};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Store;
+use super::history::{History, deliveries, random};
+use super::oracle::{Oracle, Scores};
+use crate::model::{Reason, Scope, Suggestion};
+
+/// How many histories; they share nothing but the time.
+const SEQUENCES: u16 = 510;
+/// After how many the generations are compared: their digests are of all that was applied by then.
+const COMPARED_EVERY: u16 = 50;
+/// Rounding to quanta, and the oracle has no eras.
+const TOLERANCE: f64 = 1e-3;
+
+pub async fn any_order_and_repetition_gives_the_same(store: Store) {
+    let seed = emporium_test_kit::seed();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let projection = store.projection();
+    let generations = projection.generations().unwrap();
+    let work = begin(generations).await;
+    let (mut all, mut now) = (History::default(), None);
+    for number in 0..SEQUENCES {
+        let history = random(seed, number);
+        deliver(&store, generations, &work, &history, &mut rng).await;
+        now = now.max(history.orders.iter().map(|order| order.at).max());
+        check(&store, &history, now.unwrap(), &mut rng).await;
+        all.goods.extend(&history.goods);
+        all.sold.extend(&history.sold);
+        all.orders.extend(history.orders);
+        if number % COMPARED_EVERY == COMPARED_EVERY - 1 {
+            equal(generations, &work, number).await;
+            check_popular(&store, &all, now.unwrap()).await;
+        }
+    }
+    // What was built the other way is read now, and says the same.
+    let comparison = generations.compare(&work, &[]).await.unwrap().unwrap();
+    let stamp = store.popular(1).await.unwrap().stamp;
+    let outcome = generations.switch(&work, Some(&comparison)).await.unwrap();
+    assert_eq!((outcome.equal, outcome.tables.len()), (Some(true), 4));
+    check_popular(&store, &all, now.unwrap()).await;
+    assert_ne!(
+        store.popular(1).await.unwrap().stamp,
+        stamp,
+        "kept shelves are of the old generation"
+    );
+    for table in &outcome.tables {
+        assert!(
+            table.rows_rebuilt > i64::from(SEQUENCES) / 4,
+            "{table:?} is too little to tell anything"
+        );
+    }
+}
+
+async fn begin(generations: &dyn Generations) -> Work {
+    let (member, lease) = (Uuid::new_v4(), Duration::from_mins(10));
+    let rebuild = generations.want().await.unwrap();
+    assert_eq!(
+        generations.take(member, lease).await.unwrap().unwrap().id,
+        rebuild
+    );
+    let work = Work {
+        rebuild,
+        member,
+        lease,
+    };
+    generations.begin(&work, &["/orders".to_owned()]).await.unwrap();
+    work
+}
+
+/// The built generation gets some of the events first, in an order of its own, as if from a history; then both get all of
+/// them, and it passes over those that it has.
+async fn deliver(
+    store: &Store,
+    generations: &dyn Generations,
+    work: &Work,
+    history: &History,
+    rng: &mut StdRng,
+) {
+    for batch in deliveries(&history.events, rng) {
+        if rng.random_bool(0.7) {
+            fill(generations, work, &batch).await;
+        }
+    }
+    let projection = store.projection();
+    for batch in deliveries(&history.events, rng) {
+        projection.apply(&batch).await.unwrap();
+    }
+}
+
+async fn fill(generations: &dyn Generations, work: &Work, events: &[&CloudEvent]) {
+    let items: Vec<HistoryItem> = (1..)
+        .zip(events)
+        .map(|(position, event)| HistoryItem {
+            position,
+            event: (*event).clone(),
+            recorded_at: None,
+        })
+        .collect();
+    let piece = Piece {
+        owner: "/orders",
+        items: &items.iter().collect::<Vec<_>>(),
+        events: 1,
+        cursor: Cursor::default(),
+    };
+    generations.fill(work, &piece).await.unwrap();
+}
+
+async fn equal(generations: &dyn Generations, work: &Work, number: u16) {
+    let comparison = generations.compare(work, &[]).await.unwrap().unwrap();
+    assert!(
+        comparison.equal(),
+        "by history {number}: {:#?}",
+        comparison.differences
+    );
+}
+
+fn near(value: f64, expected: f64) -> bool {
+    (value - expected).abs() <= TOLERANCE * expected.abs()
+}
+
+/// The list has the best of the scores, in their order, as far as they can be told apart.
+fn check_list(what: &str, items: &[Suggestion], scores: &Scores, limit: usize) {
+    assert_eq!(
+        items.len(),
+        scores.len().min(limit),
+        "{what}: {items:?} of {scores:?}"
+    );
+    let mut left = scores.clone();
+    for item in items {
+        let expected = left.remove(&item.product_id);
+        assert!(
+            expected.is_some_and(|score| near(item.score, score)),
+            "{what}: {item:?} is {expected:?}"
+        );
+        let best = left.values().copied().fold(0.0, f64::max);
+        assert!(
+            best <= item.score * (1.0 + TOLERANCE),
+            "{what}: {item:?} before {best}"
+        );
+    }
+}
+
+async fn check(store: &Store, history: &History, now: OffsetDateTime, rng: &mut StdRng) {
+    let oracle = Oracle { history, now };
+    let limit = rng.random_range(1..10);
+    let product = *history.goods.choose(rng).unwrap();
+    let found = store.also_bought(product, limit).await.unwrap();
+    check_list("also bought", &found.items, &oracle.also_bought(product), limit);
+    for item in &found.items {
+        let together = oracle.together(&BTreeSet::from([product]), item.product_id);
+        assert_eq!((item.because, item.together), (Some(product), Some(together)));
+    }
+    let count = rng.random_range(1..=history.goods.len());
+    let cart: Vec<Uuid> = history.goods.choose_multiple(rng, count).copied().collect();
+    let found = store.bought_together(&cart, limit).await.unwrap();
+    let cart = cart.into_iter().collect();
+    check_list("together", &found.items, &oracle.bought_together(&cart), limit);
+    check_customer(store, &oracle, *history.customers.choose(rng).unwrap(), limit).await;
+}
+
+async fn check_customer(store: &Store, oracle: &Oracle<'_>, customer: Uuid, limit: usize) {
+    let found = store.buy_again(customer, limit).await.unwrap();
+    check_list("again", &found.items, &oracle.buy_again(customer), limit);
+    let past = oracle.past(customer);
+    for (scope, scores) in [
+        (Scope::New, oracle.for_you(customer)),
+        (Scope::All, oracle.all_goods(customer)),
+    ] {
+        let found = store.for_you(customer, scope, limit).await.unwrap();
+        let (filled, items): (Vec<_>, Vec<_>) = found
+            .items
+            .into_iter()
+            .partition(|item| item.reason == Reason::Popular);
+        let scores = if past.is_empty() { Scores::new() } else { scores };
+        check_list(&format!("for you, {scope:?}"), &items, &scores, limit);
+        for item in &items {
+            check_reason(oracle, customer, item, &past);
+        }
+        for item in filled {
+            let known = scores.contains_key(&item.product_id);
+            assert!(
+                !known && (scope == Scope::All || !past.contains(&item.product_id)),
+                "{item:?}"
+            );
+        }
+    }
+}
+
+fn check_reason(oracle: &Oracle<'_>, customer: Uuid, item: &Suggestion, past: &BTreeSet<Uuid>) {
+    if past.contains(&item.product_id) {
+        assert_eq!((item.reason, item.because), (Reason::BoughtBefore, None));
+        return;
+    }
+    let part = |past: &Uuid| oracle.part(customer, *past, item.product_id);
+    let most = past.iter().map(part).fold(0.0, f64::max);
+    assert!(
+        item.because
+            .is_some_and(|because| part(&because) >= most * (1.0 - TOLERANCE)),
+        "{item:?}"
+    );
+}
+
+async fn check_popular(store: &Store, all: &History, now: OffsetDateTime) {
+    let oracle = Oracle { history: all, now };
+    let found = store.popular(50).await.unwrap();
+    check_list("popular", &found.items, &oracle.popular(), 50);
+}
