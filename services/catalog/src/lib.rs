@@ -14,7 +14,7 @@ mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use emporium_event_bus::{Bus, BusError, ConsumerGroup, Outbox, Projections, StartAt};
+use emporium_event_bus::{BusError, ConsumerGroup, Outbox, Projections, StartAt};
 use emporium_service_kit::report::StoreOn;
 use emporium_service_kit::{Currency, Environment, Service, ServiceName, StartError};
 use sqlx::migrate::Migrator;
@@ -26,7 +26,6 @@ use crate::indexer::watch::Gauges;
 use crate::routes::App;
 use crate::search::choice::Search;
 use crate::store::Store;
-use crate::store::recount;
 use crate::store::sales::{GROUP, SalesCounter};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -45,7 +44,7 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
     let sales = ConsumerGroup::new(
         bus.clone(),
         GROUP,
-        Arc::new(SalesCounter(store.clone())),
+        Arc::new(counter(environment, &store).await?),
         start_of_sales(environment)?,
         &environment.metrics,
     );
@@ -81,21 +80,17 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
             async move { sales.run(stop).await }
         });
     let database = store.db.clone();
-    let service = with_upkeep(service, store, bus, &stop);
+    let service = with_expiry(service, store, &stop);
     Ok(match indexer {
         Some(indexer) => with_index(service, indexer, &stop),
         None => service.store(search::postgres::report(database)),
     })
 }
 
-/// What ends reservations and recounts.
-fn with_upkeep(service: Service, store: Store, bus: Arc<dyn Bus>, stop: &CancellationToken) -> Service {
-    let (counted, recount_stop, expiry_stop) = (store.clone(), stop.clone(), stop.clone());
-    service
-        .task("recount", move || {
-            recount::run(counted.clone(), bus.clone(), recount_stop.clone())
-        })
-        .task("expiry", move || expiry::run(store.clone(), expiry_stop.clone()))
+/// What ends reservations.
+fn with_expiry(service: Service, store: Store, stop: &CancellationToken) -> Service {
+    let stop = stop.clone();
+    service.task("expiry", move || expiry::run(store.clone(), stop.clone()))
 }
 
 /// What feeds and watches an index outside the database, and tells about it.
@@ -112,6 +107,8 @@ fn with_index(service: Service, indexer: Indexer, stop: &CancellationToken) -> S
 
 /// Brings the database up to date and opens the store on it.
 async fn open_store(environment: &Environment, currency: Currency) -> Result<Store, StartError> {
+    // First: later migrations here concern its tables, too.
+    let outbox = Outbox::open(environment).await?;
     let db = environment.db()?;
     db.migrate(&MIGRATIONS, "catalog")
         .await
@@ -120,12 +117,21 @@ async fn open_store(environment: &Environment, currency: Currency) -> Result<Sto
             source,
         })?;
     Ok(Store {
-        outbox: Outbox::open(environment).await?,
+        outbox,
         clock: environment.clock.clone(),
         currency,
         search: search::in_own_database(db.clone()),
         db,
     })
+}
+
+async fn counter(environment: &Environment, store: &Store) -> Result<SalesCounter, StartError> {
+    SalesCounter::open(store)
+        .await
+        .map_err(|source| StartError::Migrate {
+            service: environment.service,
+            source: source.into(),
+        })
 }
 
 /// A new group counts every sale there ever was, when it can ask the orders service for them.

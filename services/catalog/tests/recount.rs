@@ -10,8 +10,8 @@ use emporium_event_bus::Bus;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::{Clock, Environment, Service, ServiceName, StartError, serve};
 use emporium_test_kit::stores::{self, Durability};
-use emporium_test_kit::{Keys, TestService, eventually};
-use serde_json::json;
+use emporium_test_kit::{Caller, Keys, TestService, eventually};
+use serde_json::{Value, json};
 use support::create;
 use support::orders::{Orders, PAGE, order};
 use tokio_util::sync::CancellationToken;
@@ -84,9 +84,19 @@ impl World {
         .await;
     }
 
-    async fn ask_for_rebuild(&self) {
+    /// Asks for a rebuild; gives its id.
+    async fn ask_for_rebuild(&self) -> Value {
         let operator = self.catalog.as_caller(ServiceName::Operator);
-        operator.post("/rebuild", json!({})).await.expect(202);
+        let asked = operator
+            .post("/projections/catalog/rebuild", json!({}))
+            .await
+            .expect(202);
+        asked["rebuild"]["id"].clone()
+    }
+
+    /// What came of it.
+    async fn outcome(&self, rebuild: &Value) -> Value {
+        outcome(&self.catalog.as_caller(ServiceName::Operator), rebuild).await
     }
 
     /// What the catalog says, by product.
@@ -128,10 +138,23 @@ impl World {
     }
 }
 
+async fn outcome(operator: &Caller, rebuild: &Value) -> Value {
+    eventually("the rebuild has ended", 20, async || {
+        let status = operator.get("/projections/catalog").await.expect(200);
+        (status["outcome"]["id"] == *rebuild).then(|| status["outcome"].clone())
+    })
+    .await
+}
+
 async fn what_changed_is_told_once(redis: Option<&str>) -> World {
     let world = World::with_orders(redis).await;
-    world.ask_for_rebuild().await;
+    let rebuild = world.ask_for_rebuild().await;
     let expected = world.orders.units();
+    let outcome = world.outcome(&rebuild).await;
+    assert_eq!(
+        (&outcome["equal"], &outcome["events"]),
+        (&json!(false), &json!(ORDERS))
+    );
     world.counted(&expected).await;
     assert_eq!(world.events().await, PRODUCTS, "one a product");
     // Now one is wrong, and the others are as they should be.
@@ -140,9 +163,22 @@ async fn what_changed_is_told_once(redis: Option<&str>) -> World {
         .execute(&world.catalog.db())
         .await
         .unwrap();
-    world.ask_for_rebuild().await;
+    let rebuild = world.ask_for_rebuild().await;
+    let outcome = world.outcome(&rebuild).await;
+    let (wrong, right) = (world.products[7], expected[&world.products[7]]);
+    let told = format!("popularity of {wrong}: was {}, is {right}", right + 5);
+    assert_eq!(outcome["differences"], json!([told]));
     world.counted(&expected).await;
     assert_eq!(world.events().await, PRODUCTS + 1, "the one that was wrong");
+    // And nothing is wrong any more.
+    let rebuild = world.ask_for_rebuild().await;
+    let outcome = world.outcome(&rebuild).await;
+    assert_eq!(
+        (&outcome["equal"], &outcome["differences"]),
+        (&json!(true), &json!([]))
+    );
+    assert_eq!(outcome["tables"][0]["rows_live"], json!(PRODUCTS));
+    assert_eq!(world.events().await, PRODUCTS + 1);
     world.events_agree().await;
     world
 }
@@ -176,7 +212,8 @@ async fn a_bus_on_redis_that_lost_everything_makes_no_events() {
     world.catalog.stop().await;
 }
 
-/// While the history is read the catalog says what it said before. Then it dies; another instance begins again.
+/// While the history is read, the catalog goes on counting. Then it dies; another instance goes on with the page it was at, and finds
+/// no difference.
 #[tokio::test]
 async fn sales_during_a_rebuild_that_dies_half_way_count_once() {
     let world = World::with_orders(None).await;
@@ -185,13 +222,19 @@ async fn sales_during_a_rebuild_that_dies_half_way_count_once() {
     world.counted(&before).await;
 
     world.orders.hold_from(2 * PAGE);
-    world.ask_for_rebuild().await;
+    let rebuild = eventually("the one before has ended", 20, async || {
+        let rebuild = world.ask_for_rebuild().await;
+        let operator = world.catalog.as_caller(ServiceName::Operator);
+        let status = operator.get("/projections/catalog").await.expect(200);
+        (status["outcome"]["id"] != rebuild).then_some(rebuild)
+    })
+    .await;
     world.orders.asked_for(2 * PAGE).await;
     assert_eq!(world.told().await, before, "nothing is taken back");
     // Orders go on: they come by the bus, and the rebuild finds them in the history as well.
     let sell = async |orders: &Orders, bus: &dyn Bus, product| {
         let sale = order(&[(product, 10)]);
-        orders.add(sale.clone());
+        orders.add_now(sale.clone());
         bus.append(&[sale]).await.unwrap();
     };
     sell(&world.orders, world.bus.as_ref(), world.products[1]).await;
@@ -230,6 +273,18 @@ async fn sales_during_a_rebuild_that_dies_half_way_count_once() {
             .fetch_one(&db)
             .await
             .unwrap();
-    assert_eq!(events, PRODUCTS + 8, "the eight that changed");
+    assert_eq!(events, PRODUCTS + 8, "the eight that were sold");
+    let standing = async || {
+        let kept: Option<serde_json::Value> = sqlx::query_scalar("SELECT outcome FROM catalog_projections")
+            .fetch_one(&db)
+            .await
+            .unwrap();
+        kept.filter(|outcome| outcome["id"] == rebuild)
+    };
+    let outcome = eventually("the rebuild has ended", 20, standing).await;
+    assert_eq!(
+        (&outcome["equal"], &outcome["differences"]),
+        (&json!(true), &json!([]))
+    );
     running.stop().await;
 }

@@ -1,22 +1,22 @@
 //! What orders does with other services' events: keeps its copy of users, wakes sagas that wait for their charge.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use emporium_event_bus::{ApplyError, CloudEvent, Consumer, inbox};
+use emporium_event_bus::projection::Generations;
+use emporium_event_bus::{ApplyError, CloudEvent, Consumer, PostgresProjection, inbox};
 use emporium_service_kit::{Clock, Db, ServiceName};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::peers::User;
 use crate::saga::Driver;
-use crate::store::{customers, due};
+use crate::store::customers::{self, Customers};
+use crate::store::due;
 
-/// The consumer group, and the name in the inbox.
+/// The consumer group, the projection that it keeps, and the name of payments' events in the inbox.
 pub const GROUP: &str = "orders";
 
-/// Applies a batch of events in one transaction with their claims in the inbox.
+/// Users' events go to the copy of users, which can be rebuilt beside itself; payments' events wake sagas, once each.
 pub struct OrdersConsumer {
     /// The private database.
     pub db: Db,
@@ -24,6 +24,8 @@ pub struct OrdersConsumer {
     pub clock: Clock,
     /// Told that sagas are due.
     pub driver: Driver,
+    /// The copy of users.
+    pub customers: PostgresProjection<Customers>,
 }
 
 #[derive(Deserialize)]
@@ -42,18 +44,47 @@ impl Consumer for OrdersConsumer {
         ]
     }
 
+    /// In two transactions, each with its claims: what only one of them did before a crash is passed over by it next time.
     async fn apply(&self, events: &[&CloudEvent]) -> Result<(), ApplyError> {
+        let (users, payments): (Vec<&CloudEvent>, Vec<&CloudEvent>) = events
+            .iter()
+            .partition(|event| customers::KINDS.contains(&&*event.kind));
+        if !users.is_empty() {
+            self.customers.apply(&users).await?;
+        }
+        if !payments.is_empty() {
+            self.wake(&payments).await?;
+        }
+        Ok(())
+    }
+
+    fn can_reset(&self) -> bool {
+        true
+    }
+
+    async fn reap(&self, age: Duration) -> Result<u64, ApplyError> {
+        let users = self.customers.reap(age).await?;
+        let payments = inbox::reap(&self.db, ServiceName::Orders, GROUP, age).await?;
+        // The greater one, since it tells whether there may be more.
+        Ok(users.max(payments))
+    }
+
+    /// Of the copy of users. Sagas that wait for a charge look for it by themselves, too.
+    fn generations(&self) -> Option<&dyn Generations> {
+        Some(&self.customers)
+    }
+}
+
+impl OrdersConsumer {
+    async fn wake(&self, events: &[&CloudEvent]) -> Result<(), ApplyError> {
         let mut tx = self.db.begin().await?;
         let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
         let fresh = inbox::claim(&mut tx, ServiceName::Orders, GROUP, &ids).await?;
-        let fresh: Vec<&CloudEvent> = events
+        let paid = events
             .iter()
-            .copied()
             .filter(|event| fresh.contains(&event.id))
-            .collect();
-        let users = newest_users(&fresh)?;
-        customers::store(&mut tx, &users, self.clock.now()).await?;
-        let paid = payments(&fresh)?;
+            .map(|event| Ok(event.data::<PaymentData>()?.saga_id))
+            .collect::<Result<Vec<_>, ApplyError>>()?;
         let woken = if paid.is_empty() {
             0
         } else {
@@ -65,52 +96,4 @@ impl Consumer for OrdersConsumer {
         }
         Ok(())
     }
-
-    fn can_reset(&self) -> bool {
-        true
-    }
-
-    /// Empties the copy of users. Sagas that wait for a charge look for it by themselves, too.
-    async fn reset(&self) -> Result<(), ApplyError> {
-        let mut tx = self.db.begin().await?;
-        inbox::reset(&mut tx, ServiceName::Orders, GROUP).await?;
-        customers::forget_all(&mut tx).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    async fn unfinished_reset(&self) -> Result<Option<Uuid>, ApplyError> {
-        Ok(inbox::unfinished_reset(&self.db, ServiceName::Orders, GROUP).await?)
-    }
-
-    async fn rebuilt(&self, reset: Uuid) -> Result<bool, ApplyError> {
-        Ok(inbox::rebuilt(&self.db, ServiceName::Orders, GROUP, reset).await?)
-    }
-
-    async fn reap(&self, age: Duration) -> Result<u64, ApplyError> {
-        Ok(inbox::reap(&self.db, ServiceName::Orders, GROUP, age).await?)
-    }
-}
-
-/// Each user once, at the newest version; older versions add nothing.
-fn newest_users(events: &[&CloudEvent]) -> Result<Vec<User>, ApplyError> {
-    let mut newest: HashMap<Uuid, User> = HashMap::new();
-    for event in events.iter().filter(|event| event.kind.starts_with("user.")) {
-        let user: User = event.data()?;
-        let older = newest
-            .get(&user.id)
-            .is_none_or(|known| known.version <= user.version);
-        if older {
-            newest.insert(user.id, user);
-        }
-    }
-    Ok(newest.into_values().collect())
-}
-
-fn payments(events: &[&CloudEvent]) -> Result<Vec<Uuid>, ApplyError> {
-    let mut ids = Vec::new();
-    for event in events.iter().filter(|event| event.kind.starts_with("payment.")) {
-        ids.push(event.data::<PaymentData>()?.saga_id);
-    }
-    Ok(ids)
 }

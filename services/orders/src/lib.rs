@@ -18,7 +18,9 @@ mod store;
 
 use std::sync::Arc;
 
-use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, Outbox, Projections, StartAt};
+use emporium_event_bus::{
+    BusError, ConsumerGroup, EventsReport, Outbox, PostgresProjection, Projections, StartAt,
+};
 use emporium_service_kit::{Environment, Service, ServiceName, StartError};
 use sqlx::migrate::Migrator;
 
@@ -31,6 +33,7 @@ use crate::routes::App;
 use crate::saga::driver::{self, Driver};
 use crate::saga::perform::Performer;
 use crate::saga::waiters::Waiters;
+use crate::store::customers::Customers;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -42,23 +45,27 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
 /// Builds the service with these settings.
 pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
     let db = environment.db()?;
-    db.migrate(&MIGRATIONS, "orders")
-        .await
-        .map_err(|source| StartError::Migrate {
-            service: environment.service,
-            source,
-        })?;
+    // First: one of the service's own migrations is about the tables of events.
     let outbox = Outbox::open(environment).await?;
+    let not_migrated = |source| StartError::Migrate {
+        service: environment.service,
+        source,
+    };
+    db.migrate(&MIGRATIONS, "orders").await.map_err(not_migrated)?;
     let bus = emporium_event_bus::open(environment)
         .await
         .map_err(BusError::into_start_error)?;
     let peers = Peers::new(environment, &config)?;
     let waiters = Waiters::default();
     let driver = driver(environment, &config, &peers, &outbox, &waiters)?;
+    let clock = environment.clock.clone();
     let consumer = OrdersConsumer {
         db: db.clone(),
-        clock: environment.clock.clone(),
+        clock: clock.clone(),
         driver: driver.clone(),
+        customers: PostgresProjection::open(db.clone(), environment.service, GROUP, Customers { clock })
+            .await
+            .map_err(|error| not_migrated(error.into()))?,
     };
     let group = ConsumerGroup::new(
         bus.clone(),

@@ -181,7 +181,7 @@ async fn get_customer_copy(
         return Ok(Json(copy));
     }
     let user = app.peers.user(id).await?.ok_or(Error::UnknownCustomer)?;
-    customers::store(&app.db, &[user], app.clock.now()).await?;
+    customers::store(&app.db, user, app.clock.now()).await?;
     customers::find(&app.db, id)
         .await?
         .map(Json)

@@ -3,19 +3,27 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use emporium_event_bus::projection::Generations;
 use emporium_event_bus::{ApplyError, CloudEvent, Consumer};
 use emporium_service_kit::Clock;
+use emporium_service_kit::client::Client;
 use serde::Deserialize;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
+use crate::rebuild::Comparer;
 use crate::store::{SessionStore, Standing};
 
-/// What this service reads of `user.updated.v1`.
+/// The event that tells whether a user is blocked.
+pub const UPDATED: &str = "user.updated.v1";
+
+/// What this service reads of `user.updated.v1`, and of `user.registered.v1`.
 #[derive(Deserialize)]
-struct UserUpdated {
-    id: Uuid,
-    active: bool,
+pub struct UserUpdated {
+    /// The user.
+    pub id: Uuid,
+    /// False when blocked.
+    pub active: bool,
 }
 
 /// Marks the sessions of users who were blocked, and takes the mark off when they are unblocked.
@@ -28,12 +36,14 @@ pub struct Blocker {
     store: Arc<dyn SessionStore>,
     clock: Clock,
     lifetime: Duration,
+    comparer: Comparer,
 }
 
 impl Blocker {
-    /// Marks in `store`, whose sessions live for `lifetime` at most.
-    pub fn new(store: Arc<dyn SessionStore>, clock: Clock, lifetime: Duration) -> Self {
+    /// Marks in `store`, whose sessions live for `lifetime` at most; `users` has the history.
+    pub fn new(store: Arc<dyn SessionStore>, clock: Clock, lifetime: Duration, users: Client) -> Self {
         Self {
+            comparer: Comparer::new(store.clone(), clock.clone(), lifetime, users),
             store,
             clock,
             lifetime,
@@ -41,26 +51,45 @@ impl Blocker {
     }
 }
 
+/// What these events tell, without those from before `oldest` and those that tell nothing of it.
+pub fn standings_of(events: &[&CloudEvent], oldest: OffsetDateTime) -> Result<Vec<Standing>, ApplyError> {
+    let wanted = events
+        .iter()
+        .filter(|event| event.kind == UPDATED && event.time >= oldest);
+    wanted
+        .map(|event| {
+            let user: UserUpdated = event.data()?;
+            Ok(Standing {
+                user_id: user.id,
+                version: event.aggregateversion,
+                blocked: !user.active,
+            })
+        })
+        .collect()
+}
+
 #[async_trait]
 impl Consumer for Blocker {
     fn kinds(&self) -> &'static [&'static str] {
-        &["user.updated.v1"]
+        &[UPDATED]
+    }
+
+    /// Registrations tell who there is, for finding news in the store that there never was.
+    fn kinds_of_history(&self) -> &'static [&'static str] {
+        &["user.registered.v1", UPDATED]
+    }
+
+    /// There is nothing to empty: see [`Comparer`].
+    fn can_reset(&self) -> bool {
+        true
+    }
+
+    fn generations(&self) -> Option<&dyn Generations> {
+        Some(&self.comparer)
     }
 
     async fn apply(&self, events: &[&CloudEvent]) -> Result<(), ApplyError> {
-        let oldest = self.clock.now() - self.lifetime;
-        let standings = events
-            .iter()
-            .filter(|event| event.time >= oldest)
-            .map(|event| {
-                let user: UserUpdated = event.data()?;
-                Ok(Standing {
-                    user_id: user.id,
-                    version: event.aggregateversion,
-                    blocked: !user.active,
-                })
-            })
-            .collect::<Result<Vec<_>, ApplyError>>()?;
+        let standings = standings_of(events, self.clock.now() - self.lifetime)?;
         let marked = self.store.set_blocked(&standings).await?;
         if marked > 0 {
             tracing::info!(sessions = marked, "marked as blocked, or not any more");

@@ -5,6 +5,7 @@ mod error;
 mod events;
 mod login;
 pub mod model;
+mod rebuild;
 mod routes;
 pub mod store;
 pub mod token;
@@ -43,6 +44,7 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         store.clone(),
         environment.clock.clone(),
         terms.lifetime,
+        environment.client(ServiceName::Users)?,
     ));
     let group = ConsumerGroup::new(
         bus.clone(),

@@ -80,8 +80,8 @@ pub struct ConsumerGroup {
     /// Who this is when it builds a generation beside the live one.
     rebuilder: Uuid,
     rebuild_wanted: Notify,
-    /// The bus's end after the histories were read for a rebuild.
-    read_until: tokio::sync::Mutex<Option<(Uuid, i64)>>,
+    /// The bus's end after so many events of the histories were read for a rebuild.
+    read_until: tokio::sync::Mutex<Option<(Uuid, i64, i64)>>,
     rebuild_error: Mutex<Option<String>>,
 }
 

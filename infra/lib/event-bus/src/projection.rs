@@ -126,15 +126,23 @@ pub struct Compared {
     pub rows_rebuilt: i64,
     /// Whether the digests are equal.
     pub equal: bool,
+    /// The digest of the generation that was live: equal for equal sets of rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest_live: Option<String>,
+    /// The digest of the one that was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest_rebuilt: Option<String>,
 }
 
 /// What comparing two generations in one snapshot gave.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Comparison {
     /// The tables.
     pub tables: Vec<Compared>,
     /// What differs, in words; at most [`DIFFERENCES_MAX`] lines, the last of which says if there is more.
     pub differences: Vec<String>,
+    /// Everything on the bus up to and with this position was in both, or put aside.
+    pub position: Option<i64>,
 }
 
 impl Comparison {
@@ -166,6 +174,9 @@ pub struct Outcome {
     pub tables: Vec<Compared>,
     /// What differed, in words.
     pub differences: Vec<String>,
+    /// The position at which they were compared: everything on the bus up to and with it was in both, or put aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<i64>,
 }
 
 /// How a projection stands.
@@ -254,9 +265,10 @@ pub trait Generations: Send + Sync {
     async fn has_seen(&self, work: &Work, events: &[Uuid]) -> Result<Vec<Uuid>, BuildError>;
 
     /// Compares both in one snapshot; `None` while the live one lacks events that the other one has. Those in `refused` were
-    /// put aside as dead letters and are not waited for.
+    /// put aside as dead letters (and may have been replayed since) and are not waited for.
     async fn compare(&self, work: &Work, refused: &[Uuid]) -> Result<Option<Comparison>, BuildError>;
 
-    /// Makes the generation the live one; `comparison` is what became of it, if it was compared.
+    /// Makes the generation the live one; `comparison` is what became of it, if it was compared. Whoever died in the middle of this
+    /// is followed by another member, to whom [`Generations::compare`] gives the same comparison.
     async fn switch(&self, work: &Work, comparison: Option<&Comparison>) -> Result<Outcome, BuildError>;
 }

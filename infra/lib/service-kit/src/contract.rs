@@ -141,20 +141,15 @@ fn compare(place: &str, read: (&Value, &Value), given: (&Value, &Value), missing
             missing,
         );
     }
-    let required = |schema: &Value, name: &str| {
-        schema["required"]
-            .as_array()
-            .is_some_and(|names| names.iter().any(|required| required == name))
-    };
-    for (name, field) in wanted["properties"].as_object().into_iter().flatten() {
+    let offers = fields(offered, given.1);
+    for (name, field, is_required) in fields(wanted, read.1) {
         let inner = format!("{place}.{name}");
-        let there = &offered["properties"][name];
-        let optional = !required(wanted, name);
-        match (there.is_null(), optional) {
-            (true, true) => {}
-            (true, false) => missing.push(format!("{inner} is not there")),
-            (false, _) => {
-                if !optional && !required(offered, name) {
+        let there = offers.iter().find(|offer| offer.0 == name);
+        match (there, is_required) {
+            (None, false) => {}
+            (None, true) => missing.push(format!("{inner} is not there")),
+            (Some((_, there, is_always_there)), _) => {
+                if is_required && !is_always_there {
                     missing.push(format!("{inner} may be left out"));
                 }
                 let mut deeper = Vec::new();
@@ -162,11 +157,25 @@ fn compare(place: &str, read: (&Value, &Value), given: (&Value, &Value), missing
                 missing.extend(
                     deeper
                         .into_iter()
-                        .filter(|line| !(optional && line.ends_with("may be null"))),
+                        .filter(|line| is_required || !line.ends_with("may be null")),
                 );
             }
         }
     }
+}
+
+/// The fields of an object with whether each is required: its own, and those of all parts that it is put together from
+/// (`allOf`, which is how flattened structs are written).
+fn fields<'a>(schema: &'a Value, document: &'a Value) -> Vec<(&'a str, &'a Value, bool)> {
+    let schema = resolve(schema, document);
+    let required = |name: &str| {
+        let names = schema["required"].as_array().into_iter().flatten();
+        names.into_iter().any(|required| required == name)
+    };
+    let own = schema["properties"].as_object().into_iter().flatten();
+    let own = own.map(|(name, field)| (name.as_str(), field, required(name)));
+    let parts = schema["allOf"].as_array().into_iter().flatten();
+    own.chain(parts.flat_map(|part| fields(part, document))).collect()
 }
 
 /// The JSON type besides null; `None` when anything goes.
@@ -186,11 +195,36 @@ fn kind(schema: &Value) -> Option<String> {
 mod tests {
     use super::*;
 
-    #[derive(ToSchema)]
+    #[derive(ToSchema, serde::Serialize)]
     #[allow(dead_code)]
     struct Reads {
         id: String,
         note: Option<String>,
+    }
+
+    #[derive(ToSchema, serde::Serialize)]
+    #[allow(dead_code)]
+    struct Flattened {
+        #[serde(flatten)]
+        reads: Reads,
+        more: i64,
+    }
+
+    #[test]
+    fn flattened_structs_are_looked_into_on_both_sides() {
+        let part = json!({"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}});
+        let whole = json!({"allOf": [part, {"type": "object", "required": ["more"], "properties": {"more": {"type": "integer"}}}]});
+        let lacking = json!({"allOf": [part, {"type": "object", "properties": {}}]});
+        let flattened = Read::of::<Flattened>(ServiceName::Users, "get", "/things/{id}");
+        let flat = Read::of::<Reads>(ServiceName::Users, "get", "/things/{id}");
+        let missing =
+            |read: &Read, answer: &Value| read.missing_from(&provider(answer), ServiceName::Gateway);
+        assert_eq!(missing(&flat, &whole), Vec::<String>::new());
+        assert_eq!(missing(&flattened, &whole), Vec::<String>::new());
+        assert_eq!(
+            missing(&flattened, &lacking),
+            ["get /things/{id}.more is not there"]
+        );
     }
 
     fn provider(answer: &Value) -> Value {

@@ -21,8 +21,10 @@ use crate::observe::{self, Call};
 
 mod connect;
 mod error;
+mod tx;
 pub use connect::{ConnectError, look};
 pub use error::StoreError;
+pub use tx::Tx;
 
 const STORE: &str = "postgresql";
 
@@ -42,9 +44,6 @@ pub const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A connection that was idle for so long is looked at before it is used.
 const PING_AFTER: Duration = Duration::from_secs(1);
-
-/// `COPY` sends so many bytes at a time.
-const COPY_PIECE: usize = 256 << 10;
 
 /// A service's pool of connections to its private database.
 #[derive(Clone)]
@@ -116,7 +115,7 @@ impl Db {
         self.metrics
             .store_call(Operation::Begin, started.elapsed(), 0, inner.is_err());
         Ok(Tx {
-            inner: inner?,
+            inner: Some(inner?),
             metrics: self.metrics.clone(),
             answer_timeout: ANSWER_TIMEOUT,
         })
@@ -142,63 +141,6 @@ impl Db {
     /// Fails when the store does not answer within the acquire timeout.
     pub async fn ping(&self) -> Result<(), sqlx::Error> {
         self.execute("SELECT 1").await.map(|_| ())
-    }
-}
-
-/// A transaction; dropped without [`Tx::commit`] it rolls back.
-pub struct Tx {
-    inner: sqlx::Transaction<'static, Postgres>,
-    metrics: Metrics,
-    answer_timeout: Duration,
-}
-
-impl std::fmt::Debug for Tx {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tx")
-    }
-}
-
-impl Tx {
-    /// Allows each further statement of the transaction so much time, in place of [`STATEMENT_TIMEOUT`].
-    pub async fn allow(&mut self, timeout: Duration) -> Result<(), sqlx::Error> {
-        sqlx::query("SELECT set_config('statement_timeout', $1, true)")
-            .bind(timeout.as_millis().to_string())
-            .execute(&mut *self)
-            .await?;
-        self.answer_timeout = timeout + SERVER_GRACE;
-        Ok(())
-    }
-
-    /// Makes the transaction's changes durable.
-    pub async fn commit(self) -> Result<(), sqlx::Error> {
-        let started = Instant::now();
-        let committed = tokio::time::timeout(self.answer_timeout, self.inner.commit()).await;
-        let result = committed.unwrap_or_else(|_| Err(no_answer()));
-        self.metrics
-            .store_call(Operation::Commit, started.elapsed(), 0, result.is_err());
-        result
-    }
-
-    /// Undoes the transaction.
-    pub async fn rollback(self) -> Result<(), sqlx::Error> {
-        self.inner.rollback().await
-    }
-
-    /// `COPY … FROM STDIN` of bytes in the statement's format; gives the number of rows.
-    pub async fn copy_in(&mut self, sql: &str, data: impl AsRef<[u8]>) -> Result<u64, sqlx::Error> {
-        let started = Instant::now();
-        let result = async {
-            let mut copy = self.inner.copy_in_raw(sql).await?;
-            // In pieces: the driver copies what it sends, and the server works on one piece while the next one is made.
-            for piece in data.as_ref().chunks(COPY_PIECE) {
-                copy.send(piece).await?;
-            }
-            copy.finish().await
-        }
-        .await;
-        self.metrics
-            .store_call(Operation::Copy, started.elapsed(), 0, result.is_err());
-        result
     }
 }
 
@@ -242,49 +184,6 @@ impl<'c> Executor<'c> for &'c Db {
         'c: 'e,
     {
         (&self.pool).describe(sql)
-    }
-}
-
-impl<'c> Executor<'c> for &'c mut Tx {
-    type Database = Postgres;
-
-    fn fetch_many<'e, 'q: 'e, E>(
-        self,
-        query: E,
-    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Postgres>,
-    {
-        let (query, watch) = observe(query, &self.metrics, self.answer_timeout);
-        Observed::new((&mut *self.inner).fetch_many(query), watch).boxed()
-    }
-
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Postgres>,
-    {
-        let (query, watch) = observe(query, &self.metrics, self.answer_timeout);
-        watch.one((&mut *self.inner).fetch_optional(query)).boxed()
-    }
-
-    fn prepare_with<'e>(
-        self,
-        sql: SqlStr,
-        parameters: &'e [PgTypeInfo],
-    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
-    where
-        'c: 'e,
-    {
-        (&mut *self.inner).prepare_with(sql, parameters)
-    }
-
-    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>>
-    where
-        'c: 'e,
-    {
-        (&mut *self.inner).describe(sql)
     }
 }
 

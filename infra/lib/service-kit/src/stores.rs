@@ -22,6 +22,12 @@ pub const SESSIONS_STORE: &str = "EMPORIUM_SESSIONS_STORE";
 pub const CARTS_STORE: &str = "EMPORIUM_CARTS_STORE";
 /// The catalog's search index.
 pub const CATALOG_SEARCH: &str = "EMPORIUM_CATALOG_SEARCH";
+/// The store of purchases.
+pub const RECOMMENDATIONS_STORE: &str = "EMPORIUM_RECOMMENDATIONS_STORE";
+/// The store of the business's figures.
+pub const ANALYTICS_STORE: &str = "EMPORIUM_ANALYTICS_STORE";
+/// The reviews' store.
+pub const REVIEWS_STORE: &str = "EMPORIUM_REVIEWS_STORE";
 /// The time series' store.
 pub const MONITORING_STORE: &str = "EMPORIUM_MONITORING_STORE";
 /// The event bus.
@@ -37,7 +43,7 @@ pub struct Known {
     pub name: &'static str,
     /// Whose it is; `None` for the event bus, which all share, and for services that this version does not have.
     pub service: Option<ServiceName>,
-    /// Schemes of the URLs it takes; empty when this version does not have what it is for.
+    /// Schemes of the URLs it takes; empty when this version has no choice there.
     pub schemes: &'static [&'static str],
     /// What is kept there.
     pub what: &'static str,
@@ -81,10 +87,28 @@ pub const KNOWN: [Known; 9] = [
         &["elasticsearch"],
         "the search index",
     ),
-    later("EMPORIUM_RECOMMENDATIONS_STORE", "recommendations"),
-    later("EMPORIUM_RECOMMENDATIONS_CACHE", "the recommendations' cache"),
-    later("EMPORIUM_ANALYTICS_STORE", "analytics"),
-    later("EMPORIUM_REVIEWS_STORE", "reviews"),
+    of(
+        RECOMMENDATIONS_STORE,
+        ServiceName::Recommendations,
+        &["postgres"],
+        "purchases, for recommendations",
+    ),
+    later(
+        "EMPORIUM_RECOMMENDATIONS_CACHE",
+        "shelves elsewhere than in the recommendations service's own database",
+    ),
+    of(
+        ANALYTICS_STORE,
+        ServiceName::Analytics,
+        &["postgres"],
+        "figures of the business",
+    ),
+    of(
+        REVIEWS_STORE,
+        ServiceName::Reviews,
+        &["postgres"],
+        "product reviews",
+    ),
     of(
         MONITORING_STORE,
         ServiceName::Monitoring,

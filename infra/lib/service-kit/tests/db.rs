@@ -78,6 +78,43 @@ async fn a_transaction_that_is_dropped_rolls_back() {
     assert_eq!(count(&other).await, 2);
 }
 
+/// A request that goes away anywhere in a `COPY` must not leave its answer for the connection's next statement, nor its rows.
+#[tokio::test]
+async fn a_copy_that_nobody_waits_for_leaves_nothing() {
+    let rows = "1\n".repeat(200_000);
+    for polls in 0..14 {
+        let (db, _) = database(1).await;
+        let mut tx = db.begin().await.unwrap();
+        let is_done = {
+            let copy = tx.copy_in("COPY notes FROM STDIN", &rows);
+            tokio::pin!(copy);
+            let mut is_done = false;
+            for _ in 0..polls {
+                is_done = std::future::poll_fn(|cx| Poll::Ready(copy.as_mut().poll(cx).is_ready())).await;
+                if is_done {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(polls)).await;
+            }
+            is_done
+        };
+        if polls > 0 && !is_done {
+            let after = sqlx::query("INSERT INTO notes VALUES (2)").execute(&mut tx).await;
+            assert!(after.is_err(), "after {polls} polls");
+        }
+        drop(tx);
+        for n in 0..3_i32 {
+            let answer: i32 = sqlx::query_scalar("SELECT $1 * 7")
+                .bind(n)
+                .fetch_one(&db)
+                .await
+                .unwrap();
+            assert_eq!(answer, n * 7, "after {polls} polls: its own answer");
+        }
+        assert_eq!(count(&db).await, 0, "after {polls} polls");
+    }
+}
+
 #[tokio::test]
 async fn statements_are_counted_by_their_verb() {
     let metrics = Metrics::new(ServiceName::Users);

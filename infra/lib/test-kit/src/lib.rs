@@ -4,6 +4,7 @@
 //! This crate is for tests only, so it panics instead of returning errors: a test that cannot have its server has failed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+mod history;
 pub mod http;
 mod own_postgres;
 mod own_server;
@@ -12,6 +13,7 @@ pub mod schemas;
 pub mod service;
 pub mod stores;
 
+pub use history::HistoryOwner;
 pub use http::{Caller, Reply};
 pub use own_postgres::OwnPostgres;
 pub use own_server::OwnServer;

@@ -2,7 +2,7 @@
 //! no statement names a schema.
 //!
 //! One row locks a product: its row in `catalog_stock`, which also counts its version. Locks are taken in this order
-//! everywhere, so that transactions never wait for each other in a circle: reservation or recount, stock rows by product id,
+//! everywhere, so that transactions never wait for each other in a circle: reservation or projection, stock rows by product id,
 //! search index (vocabulary and counters by their keys).
 
 use emporium_event_bus::Outbox;

@@ -1,49 +1,59 @@
-//! Counting sales anew, when the group of the bus is rebuilt from the history of orders.
+//! Counting sales anew, beside what products have, from the history of orders.
 //!
-//! While that goes on, units are counted aside and products keep the popularity they had. When the bus says that the group is
-//! built, each product whose count came out differently is told of once, however many orders were read. Counting in the
-//! products themselves would take their popularity to nothing and back in hundreds of steps, with an event for each that all
-//! readers have to follow.
+//! Popularity is a projection with two generations ([`emporium_event_bus::projection`]) of an uncommon shape: the live generation is
+//! always the column `catalog_stock.popularity`, which the search index and all pages follow; the other one is counted aside, in
+//! `catalog_recount_units`. While that goes on, living orders count in both. In the end both are compared in one snapshot, in
+//! which both have the same orders; then the products that differ get what was counted, some at a time, with one
+//! `popularity.changed.v1` each, however many orders were read. Only then are the generations switched, which here means that the
+//! numbers 0 and 1 change their sides: claims of orders go with what was counted aside.
 //!
-//! A recount has an id, which comes with the reset and so with the emptied inbox, in one transaction. From then on all sales
-//! are counted aside, those of living orders too, until a transaction finds no product that differs and ends the recount.
-//! So dying anywhere loses nothing: in the middle of the history the next member resets again, which begins another recount;
-//! afterwards whoever looks next brings over what still differs.
+//! Why nothing is lost when it is brought over in steps: each step waits for sales that are being counted and keeps others
+//! waiting, and sales between two steps count in both, so products that were brought over stay equal. Who dies in the middle is
+//! followed by another member, which goes on with those that still differ; what had differed was noted before the first step.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::time::Duration;
 
-use emporium_event_bus::{ApplyError, Bus};
+use emporium_event_bus::ApplyError;
+use emporium_event_bus::projection::Digest;
 use emporium_service_kit::Tx;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Store;
 use super::inventory::{self, Stock};
 use super::sales::GROUP;
 
-/// How often it is looked whether a recount is done: how long its result, and sales since, may wait for the products.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// What is compared, as an outcome calls it.
+const TABLE: &str = "catalog_stock.popularity";
 /// Products brought over in one go.
 const BATCH: i64 = 2_000;
 
-/// Begins a recount in the transaction that forgets which orders were counted; one that was under way is void.
-pub async fn begin(tx: &mut Tx) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE catalog_recount SET id = gen_random_uuid()")
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query("DELETE FROM catalog_recount_units")
-        .execute(tx)
-        .await?;
-    Ok(())
+/// The digest of rows `(product_id, units)`: the sums of two 64-bit hashes of each, which no order changes.
+macro_rules! digest_of {
+    ($rows:literal) => {
+        concat!(
+            "SELECT count(*), md5(concat(sum(hashtextextended(ROW(product_id, units)::text, 0)::numeric), ' ',
+                                         sum(hashtextextended(ROW(product_id, units)::text, 1)::numeric)))
+             FROM (",
+            $rows,
+            ") AS sold WHERE units <> 0"
+        )
+    };
 }
 
-/// Whether sales are counted aside. That stays so until the transaction ends.
-pub async fn is_under_way(tx: &mut Tx) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT id IS NOT NULL FROM catalog_recount FOR SHARE")
+/// Whether sales of this generation count in the products; those of the other one count aside. That stays so until the
+/// transaction ends: whoever applies an event, or compares, holds the projection's row, or a snapshot of it.
+pub async fn is_live(generation: i16, tx: &mut Tx) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT live = $2 FROM catalog_projections WHERE projection = $1")
+        .bind(GROUP)
+        .bind(generation)
         .fetch_one(tx)
         .await
+}
+
+/// Forgets what was counted aside.
+pub async fn empty(tx: &mut Tx) -> Result<(), sqlx::Error> {
+    sqlx::query("TRUNCATE catalog_recount_units").execute(tx).await?;
+    Ok(())
 }
 
 /// Counts units aside.
@@ -60,98 +70,65 @@ pub async fn add(tx: &mut Tx, sold: &BTreeMap<Uuid, i64>) -> Result<(), sqlx::Er
     Ok(())
 }
 
-/// Brings over what was counted, whenever the bus says that the group is built, until told to stop.
-pub async fn run(store: Store, bus: Arc<dyn Bus>, stop: CancellationToken) -> anyhow::Result<()> {
-    let look_for_ever = async {
-        loop {
-            look(&store, bus.as_ref()).await?;
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+/// What a generation says of the products that are known here and were sold. Others that were sold cannot be listed: no
+/// generation has them.
+pub async fn digest(generation: i16, tx: &mut Tx) -> Result<Digest, sqlx::Error> {
+    let sql = if is_live(generation, tx).await? {
+        digest_of!("SELECT product_id, popularity AS units FROM catalog_stock")
+    } else {
+        digest_of!(
+            "SELECT product_id, units FROM catalog_recount_units JOIN catalog_stock USING (product_id)"
+        )
     };
-    // Stopping in the middle is like a crash there.
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => Ok(()),
-        result = look_for_ever => result,
-    }
+    let (rows, digest) = sqlx::query_as(sql).fetch_one(tx).await?;
+    Ok(Digest {
+        table: TABLE.to_owned(),
+        rows,
+        digest,
+    })
 }
 
-/// Brings over what was counted, if the bus says that the group is built.
-pub async fn look(store: &Store, bus: &dyn Bus) -> anyhow::Result<()> {
-    // In this order: the bus answers for the recount that was found, or for a later one, which changes the id.
-    if let Some(recount) = store.recount().await?
-        && bus.progress(GROUP).await?.is_some()
-    {
-        while store.bring_over(recount).await? {}
-    }
-    Ok(())
-}
-
-impl Store {
-    /// The recount that is under way.
-    pub async fn recount(&self) -> Result<Option<Uuid>, sqlx::Error> {
-        sqlx::query_scalar("SELECT id FROM catalog_recount")
-            .fetch_one(&self.db)
-            .await
-    }
-
-    /// Gives some products the popularity that this recount found, or ends it when all have theirs; true when there is more to
-    /// do. Does nothing when it is not under way any more.
-    pub async fn bring_over(&self, recount: Uuid) -> Result<bool, ApplyError> {
-        let mut tx = self.db.begin().await?;
-        // Waits for sales that are being counted aside, and keeps others waiting.
-        let held: Option<bool> =
-            sqlx::query_scalar("SELECT true FROM catalog_recount WHERE id = $1 FOR UPDATE")
-                .bind(recount)
-                .fetch_optional(&mut tx)
-                .await?;
-        if held.is_none() {
-            tx.rollback().await?;
-            return Ok(false);
-        }
-        let found: HashMap<Uuid, i64> = differences(&mut tx).await?.into_iter().collect();
-        if found.is_empty() {
-            end(&mut tx).await?;
-        } else {
-            let ids: Vec<Uuid> = found.keys().copied().collect();
-            let locked = inventory::lock(&mut tx, &ids).await?;
-            let after: Vec<Stock> = locked
-                .into_iter()
-                .map(|stock| Stock {
-                    popularity: found.get(&stock.product_id).copied().unwrap_or(0),
-                    version: stock.version + 1,
-                    ..stock
-                })
-                .collect();
-            self.tell_popularity(&mut tx, &after).await?;
-        }
-        tx.commit().await?;
-        self.outbox.wake();
-        if found.is_empty() {
-            tracing::info!("sales are counted anew");
-        }
-        Ok(!found.is_empty())
-    }
-}
-
-/// Products whose popularity is another than was counted, with what was.
-async fn differences(tx: &mut Tx) -> Result<Vec<(Uuid, i64)>, sqlx::Error> {
+/// Products whose popularity is another than was counted aside: what it is, and what was counted. In the order of their ids, at
+/// most `max`.
+pub async fn differences(tx: &mut Tx, max: i64) -> Result<Vec<(Uuid, i64, i64)>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT product_id, coalesce(units, 0) FROM catalog_stock LEFT JOIN catalog_recount_units USING (product_id)
-         WHERE popularity <> coalesce(units, 0) LIMIT $1",
+        "SELECT product_id, popularity, coalesce(units, 0)
+         FROM catalog_stock LEFT JOIN catalog_recount_units USING (product_id)
+         WHERE popularity <> coalesce(units, 0) ORDER BY product_id LIMIT $1",
     )
-    .bind(BATCH)
+    .bind(max)
     .fetch_all(tx)
     .await
 }
 
-/// All is brought over: from here on sales are counted in the products again.
-async fn end(tx: &mut Tx) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE catalog_recount SET id = NULL")
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query("DELETE FROM catalog_recount_units")
-        .execute(tx)
-        .await?;
-    Ok(())
+/// The same for people.
+pub async fn told(tx: &mut Tx, max: usize) -> Result<Vec<String>, sqlx::Error> {
+    let found = differences(tx, i64::try_from(max).unwrap_or(i64::MAX)).await?;
+    let line = |(product, was, is): (Uuid, i64, i64)| format!("popularity of {product}: was {was}, is {is}");
+    Ok(found.into_iter().map(line).collect())
+}
+
+impl Store {
+    /// Gives some products the popularity that was counted aside; false when all have theirs.
+    pub async fn bring_over(&self, tx: &mut Tx) -> Result<bool, ApplyError> {
+        let found = differences(tx, BATCH).await?;
+        let found: HashMap<Uuid, i64> = found.into_iter().map(|(id, _, units)| (id, units)).collect();
+        if found.is_empty() {
+            // Of those before, whose transactions are committed.
+            self.outbox.wake();
+            return Ok(false);
+        }
+        let ids: Vec<Uuid> = found.keys().copied().collect();
+        let locked = inventory::lock(tx, &ids).await?;
+        let after: Vec<Stock> = locked
+            .into_iter()
+            .map(|stock| Stock {
+                popularity: found.get(&stock.product_id).copied().unwrap_or(0),
+                version: stock.version + 1,
+                ..stock
+            })
+            .collect();
+        self.tell_popularity(tx, &after).await?;
+        Ok(true)
+    }
 }

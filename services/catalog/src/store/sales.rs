@@ -1,10 +1,11 @@
 //! Sales, as the orders service tells them: they make products popular.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use emporium_event_bus::event::{CloudEvent, NewEvent};
-use emporium_event_bus::{ApplyError, Consumer, inbox};
+use emporium_event_bus::projection::{Digest, Generations};
+use emporium_event_bus::{ApplyError, Consumer, GenerationHandler, Outbox, PostgresProjection, Table};
 use emporium_service_kit::{ServiceName, Tx};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -35,64 +36,93 @@ struct Line {
     quantity: i64,
 }
 
-/// Counts units sold. A whole batch of orders takes some six statements: events are claimed in the inbox together, and
+/// Counts units sold. A whole batch of orders takes some eight statements: events are claimed in the inbox together, and
 /// products that many orders have are written once, with one event each.
-pub struct SalesCounter(pub Store);
+pub struct Sales(Store);
+
+/// The consumer of orders: popularity as a projection, whose other generation [`recount`] counts aside.
+pub struct SalesCounter {
+    outbox: Outbox,
+    projection: PostgresProjection<Sales>,
+}
+
+impl SalesCounter {
+    /// Counts in that store.
+    pub async fn open(store: &Store) -> Result<Self, sqlx::Error> {
+        let (db, sales) = (store.db.clone(), Sales(store.clone()));
+        Ok(Self {
+            outbox: store.outbox.clone(),
+            projection: PostgresProjection::open(db, ServiceName::Catalog, GROUP, sales).await?,
+        })
+    }
+}
 
 #[async_trait::async_trait]
 impl Consumer for SalesCounter {
     fn kinds(&self) -> &'static [&'static str] {
-        &[CONFIRMED]
+        self.projection.kinds()
     }
 
     async fn apply(&self, events: &[&CloudEvent]) -> Result<(), ApplyError> {
-        let orders: Vec<(Uuid, Confirmed)> = events
-            .iter()
-            .map(|event| Ok((event.id, event.data()?)))
-            .collect::<Result<_, serde_json::Error>>()?;
-        let Self(store) = self;
-        let mut tx = store.db.begin().await?;
-        let ids: Vec<Uuid> = orders.iter().map(|(id, _)| *id).collect();
-        let claimed = inbox::claim(&mut tx, ServiceName::Catalog, GROUP, &ids).await?;
-        let mut claimed: HashSet<Uuid> = claimed.into_iter().collect();
-        // Taken out, so that an event that comes twice in one batch counts once as well.
-        let fresh = orders.iter().filter(|(id, _)| claimed.remove(id));
-        let sold = units_sold(fresh.map(|(_, order)| order));
-        if !sold.is_empty() {
-            if recount::is_under_way(&mut tx).await? {
-                recount::add(&mut tx, &sold).await?;
-            } else {
-                store.count(&mut tx, &sold).await?;
-            }
-        }
-        tx.commit().await?;
-        store.outbox.wake();
+        self.projection.apply(events).await?;
+        self.outbox.wake();
         Ok(())
     }
 
     fn can_reset(&self) -> bool {
-        true
+        self.projection.can_reset()
     }
 
-    /// Begins counting anew, aside; products keep their popularity until that is done ([`recount`]).
-    async fn reset(&self) -> Result<(), ApplyError> {
-        let mut tx = self.0.db.begin().await?;
-        inbox::reset(&mut tx, ServiceName::Catalog, GROUP).await?;
-        recount::begin(&mut tx).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    async fn unfinished_reset(&self) -> Result<Option<Uuid>, ApplyError> {
-        Ok(inbox::unfinished_reset(&self.0.db, ServiceName::Catalog, GROUP).await?)
-    }
-
-    async fn rebuilt(&self, reset: Uuid) -> Result<bool, ApplyError> {
-        Ok(inbox::rebuilt(&self.0.db, ServiceName::Catalog, GROUP, reset).await?)
+    fn generations(&self) -> Option<&dyn Generations> {
+        self.projection.generations()
     }
 
     async fn reap(&self, age: Duration) -> Result<u64, ApplyError> {
-        Ok(inbox::reap(&self.0.db, ServiceName::Catalog, GROUP, age).await?)
+        self.projection.reap(age).await
+    }
+}
+
+#[async_trait::async_trait]
+impl GenerationHandler for Sales {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[CONFIRMED]
+    }
+
+    /// None that is partitioned: what takes their place is in [`recount`].
+    fn tables(&self) -> &'static [Table] {
+        &[]
+    }
+
+    async fn handle(&self, events: &[&CloudEvent], generation: i16, tx: &mut Tx) -> Result<(), ApplyError> {
+        let orders: Vec<Confirmed> = events
+            .iter()
+            .map(|event| event.data())
+            .collect::<Result<_, _>>()?;
+        let sold = units_sold(orders.iter());
+        if sold.is_empty() {
+            return Ok(());
+        }
+        if recount::is_live(generation, tx).await? {
+            self.0.count(tx, &sold).await
+        } else {
+            Ok(recount::add(tx, &sold).await?)
+        }
+    }
+
+    async fn empty(&self, _: i16, tx: &mut Tx) -> Result<(), ApplyError> {
+        Ok(recount::empty(tx).await?)
+    }
+
+    async fn digest(&self, generation: i16, tx: &mut Tx) -> Result<Vec<Digest>, ApplyError> {
+        Ok(vec![recount::digest(generation, tx).await?])
+    }
+
+    async fn differences(&self, _: i16, _: i16, max: usize, tx: &mut Tx) -> Result<Vec<String>, ApplyError> {
+        Ok(recount::told(tx, max).await?)
+    }
+
+    async fn bring_over(&self, _: i16, _: i16, tx: &mut Tx) -> Result<bool, ApplyError> {
+        self.0.bring_over(tx).await
     }
 }
 

@@ -8,8 +8,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use emporium_event_bus::event::CloudEvent;
 use emporium_event_bus::history::{HistoryItem, HistoryPage, HistoryQuery};
+use emporium_service_kit::Clock;
 use emporium_test_kit::eventually;
 use serde_json::json;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -18,7 +20,7 @@ pub const PAGE: usize = 50;
 
 pub struct Orders {
     pub url: String,
-    events: Mutex<Vec<CloudEvent>>,
+    events: Mutex<Vec<(CloudEvent, OffsetDateTime)>>,
     /// Where the last reader is.
     asked: Mutex<Option<usize>>,
     /// How often it was read to the end.
@@ -44,8 +46,15 @@ impl Orders {
         orders
     }
 
+    /// One of long ago, of which the bus tells nothing any more.
     pub fn add(&self, order: CloudEvent) {
-        self.events.lock().unwrap().push(order);
+        let long_ago = Clock::System.now() - time::Duration::days(60);
+        self.events.lock().unwrap().push((order, long_ago));
+    }
+
+    /// One of this moment, which comes by the bus too.
+    pub fn add_now(&self, order: CloudEvent) {
+        self.events.lock().unwrap().push((order, Clock::System.now()));
     }
 
     pub fn reads(&self) -> usize {
@@ -69,7 +78,8 @@ impl Orders {
     /// Units of each product in all orders.
     pub fn units(&self) -> BTreeMap<Uuid, i64> {
         let mut units = BTreeMap::new();
-        for (product, quantity) in self.events.lock().unwrap().iter().flat_map(lines) {
+        let events = self.events.lock().unwrap();
+        for (product, quantity) in events.iter().flat_map(|(order, _)| lines(order)) {
             *units.entry(product).or_default() += quantity;
         }
         units
@@ -85,10 +95,10 @@ async fn page(State(orders): State<Arc<Orders>>, Query(query): Query<HistoryQuer
     let positions = query.after + 1..;
     let items: Vec<HistoryItem> = positions
         .zip(events.iter().skip(after).take(PAGE))
-        .map(|(position, event)| HistoryItem {
+        .map(|(position, (event, recorded_at))| HistoryItem {
             position,
             event: event.clone(),
-            recorded_at: None,
+            recorded_at: Some(*recorded_at),
         })
         .collect();
     let at_end = after + items.len() == events.len();

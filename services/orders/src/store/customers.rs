@@ -1,13 +1,64 @@
-//! Orders' own copy of the users it needs.
+//! Orders' own copy of the users it needs: a projection with two generations.
 
-use emporium_service_kit::Db;
-use emporium_service_kit::Tx;
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use emporium_event_bus::{ApplyError, CloudEvent, GenerationHandler, Table};
+use emporium_service_kit::{Clock, Db, Tx};
 use sqlx::Postgres;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::model::CustomerCopy;
 use crate::peers::User;
+
+/// The event types that it is made from.
+pub const KINDS: &[&str] = &["user.registered.v1", "user.updated.v1"];
+
+const BOTH: [i16; 2] = [0, 1];
+
+/// Applies users' events to a generation.
+pub struct Customers {
+    /// Where time comes from.
+    pub clock: Clock,
+}
+
+#[async_trait]
+impl GenerationHandler for Customers {
+    fn kinds(&self) -> &'static [&'static str] {
+        KINDS
+    }
+
+    /// Names and addresses as hashes: what differs is shown to people and kept.
+    fn tables(&self) -> &'static [Table] {
+        &[Table {
+            name: "orders_customer",
+            key: "id",
+            values: "version, active, md5(name), md5(email)",
+        }]
+    }
+
+    async fn handle(&self, events: &[&CloudEvent], generation: i16, tx: &mut Tx) -> Result<(), ApplyError> {
+        let users = newest(events)?;
+        write(tx, &[generation], &users, self.clock.now()).await?;
+        Ok(())
+    }
+}
+
+/// Each user once, at the newest version; older versions add nothing.
+fn newest(events: &[&CloudEvent]) -> Result<Vec<User>, ApplyError> {
+    let mut newest: HashMap<Uuid, User> = HashMap::new();
+    for event in events {
+        let user: User = event.data()?;
+        let older = newest
+            .get(&user.id)
+            .is_none_or(|known| known.version <= user.version);
+        if older {
+            newest.insert(user.id, user);
+        }
+    }
+    Ok(newest.into_values().collect())
+}
 
 /// One copy.
 pub async fn find(db: &Db, id: Uuid) -> Result<Option<CustomerCopy>, sqlx::Error> {
@@ -19,9 +70,16 @@ pub async fn find(db: &Db, id: Uuid) -> Result<Option<CustomerCopy>, sqlx::Error
     .await
 }
 
+/// Notes a user who was asked for since the copy was not there yet. In both generations, whichever is live: that is what the
+/// user's events come to as well, so generations that have caught up are equal.
+pub async fn store(db: &Db, user: User, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    write(db, &BOTH, &[user], now).await
+}
+
 /// Brings copies up to date. `users` holds each user once; an older version never overwrites a newer one.
-pub async fn store<'e>(
+async fn write<'e>(
     executor: impl sqlx::Executor<'e, Database = Postgres>,
+    generations: &[i16],
     users: &[User],
     now: OffsetDateTime,
 ) -> Result<(), sqlx::Error> {
@@ -29,15 +87,17 @@ pub async fn store<'e>(
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO orders_customer_copy AS c (id, name, email, active, version, last_synced_at)
-         SELECT id, name, email, active, version, $6
-         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[], $5::bigint[]) AS u (id, name, email, active, version)
-         ORDER BY id
-         ON CONFLICT (id) DO UPDATE
+        "INSERT INTO orders_customer AS c (generation, id, name, email, active, version, last_synced_at)
+         SELECT generation, id, name, email, active, version, $7
+         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::bigint[]) AS u (id, name, email, active, version)
+         CROSS JOIN unnest($1::smallint[]) AS g (generation)
+         ORDER BY generation, id
+         ON CONFLICT (generation, id) DO UPDATE
          SET name = excluded.name, email = excluded.email, active = excluded.active, version = excluded.version,
              last_synced_at = excluded.last_synced_at
          WHERE c.version <= excluded.version",
     )
+    .bind(generations)
     .bind(users.iter().map(|u| u.id).collect::<Vec<_>>())
     .bind(users.iter().map(|u| u.name.as_str()).collect::<Vec<_>>())
     .bind(users.iter().map(|u| u.email.as_str()).collect::<Vec<_>>())
@@ -46,13 +106,5 @@ pub async fn store<'e>(
     .bind(now)
     .execute(executor)
     .await?;
-    Ok(())
-}
-
-/// Empties the copy; a customer who is needed before the rebuild has come by is asked for at the users service.
-pub async fn forget_all(tx: &mut Tx) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM orders_customer_copy")
-        .execute(tx)
-        .await?;
     Ok(())
 }

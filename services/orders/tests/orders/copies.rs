@@ -95,16 +95,22 @@ async fn the_copy_of_users_follows_events_and_falls_back_to_the_api() {
     stage.orders.stop().await;
 }
 
-#[tokio::test]
-async fn the_copy_is_built_from_the_history_of_users() {
-    let bus = emporium_test_kit::service::bus_database().await;
+/// With five users in the history, whom the users API does not know.
+async fn with_history(bus: &emporium_test_kit::TestDatabase) -> (Stage, Vec<Uuid>) {
     let shop = Shop::start().await;
     let ids: Vec<Uuid> = (0..5).map(|_| Uuid::new_v4()).collect();
     shop.world().user_events = ids
         .iter()
         .map(|id| serde_json::to_value(user(*id, "From history", 2)).unwrap())
         .collect();
-    let stage = Stage::start_with(usual(), Clock::System, &bus, shop).await;
+    let stage = Stage::start_with(usual(), Clock::System, bus, shop).await;
+    (stage, ids)
+}
+
+#[tokio::test]
+async fn the_copy_is_built_from_the_history_of_users() {
+    let bus = emporium_test_kit::service::bus_database().await;
+    let (stage, ids) = with_history(&bus).await;
     let transport = PostgresBus::connect(&bus.url, Metrics::new(ServiceName::Operator))
         .await
         .unwrap();
@@ -121,6 +127,58 @@ async fn the_copy_is_built_from_the_history_of_users() {
             .expect(200);
         assert_eq!(copy["name"], "From history");
     }
+    stage.orders.stop().await;
+}
+
+/// A rebuild beside the copy that serves: equal, also with users who were asked for and whose events were put aside; and when
+/// somebody spoilt it, it says whose row and not what stood in it.
+#[tokio::test]
+async fn a_rebuild_says_what_differed() {
+    let bus = emporium_test_kit::service::bus_database().await;
+    let (stage, ids) = with_history(&bus).await;
+    let read = async |id: Uuid| stage.gateway.get(&format!("/customer-copies/{id}")).await;
+    emporium_test_kit::eventually("the copy is built", 10, async || {
+        (read(ids[4]).await.status == 200).then_some(())
+    })
+    .await;
+    let rebuild = async || -> Value {
+        let asked = stage
+            .gateway
+            .post("/projections/orders/rebuild", json!({}))
+            .await
+            .expect(202);
+        let id = asked["rebuild"]["id"].clone();
+        emporium_test_kit::eventually("the rebuild is done", 20, async || {
+            assert_eq!(read(ids[0]).await.status, 200, "it serves meanwhile");
+            let status = stage.gateway.get("/projections/orders").await.expect(200);
+            (status["outcome"]["id"] == id).then(|| status["outcome"].clone())
+        })
+        .await
+    };
+    let outcome = rebuild().await;
+    assert_eq!(
+        (&outcome["equal"], &outcome["differences"]),
+        (&json!(true), &json!([]))
+    );
+    assert_eq!(outcome["tables"][0]["rows_rebuilt"], 5);
+    let db = stage.orders.environment.db.clone().unwrap();
+    sqlx::query("UPDATE orders_customer_copy SET name = 'Mallory', version = version + 100 WHERE id = $1")
+        .bind(ids[1])
+        .execute(&db)
+        .await
+        .unwrap();
+    let outcome = rebuild().await;
+    assert_eq!(outcome["equal"], false);
+    let told = outcome["differences"][0].as_str().unwrap();
+    assert!(
+        told.contains(&ids[1].to_string()) && !told.contains("Mallory"),
+        "{told}"
+    );
+    let copy = read(ids[1]).await.expect(200);
+    assert_eq!(
+        (&copy["name"], &copy["version"]),
+        (&json!("From history"), &json!(2))
+    );
     stage.orders.stop().await;
 }
 
@@ -159,4 +217,33 @@ async fn a_payment_event_wakes_the_order_that_waits_for_it() {
     );
     transport.append(&[late]).await.unwrap();
     stage.orders.stop().await;
+}
+
+/// A database of before the copy had generations: what it has is the live one, and its events are known there.
+#[tokio::test]
+async fn an_older_copy_is_taken_over() {
+    let database = emporium_test_kit::TestPostgres::get()
+        .await
+        .empty_database()
+        .await;
+    let db = emporium_test_kit::connect(&database.url, ServiceName::Orders, 1);
+    emporium_event_bus::outbox::migrate(&db, ServiceName::Orders)
+        .await
+        .unwrap();
+    for sql in [
+        include_str!("../../migrations/0001_orders.sql"),
+        "INSERT INTO orders_customer_copy VALUES (gen_random_uuid(), 'Ada', 'ada@example.org', true, 7, now());
+         INSERT INTO orders_inbox (consumer, event_id) VALUES ('orders', gen_random_uuid()), ('other', gen_random_uuid());
+         INSERT INTO orders_projections (projection) VALUES ('orders')",
+        include_str!("../../migrations/0002_customer_generations.sql"),
+    ] {
+        sqlx::raw_sql(sql).execute(&db).await.unwrap();
+    }
+    let found: (String, i64, i64) = sqlx::query_as(
+        "SELECT name, version, (SELECT count(*) FROM orders_inbox WHERE consumer = 'orders/0') FROM orders_customer_copy",
+    )
+    .fetch_one(&db)
+    .await
+    .unwrap();
+    assert_eq!(found, ("Ada".to_owned(), 7, 1));
 }

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{Admission, Attempt, Begun, Marker, PENDING_MAX, SessionStore, Standing};
+use super::{Admission, Attempt, Begun, Correction, Marker, PENDING_MAX, SessionStore, Standing};
 use crate::config::{Sliding, Throttle};
 use crate::model::{Role, Session};
 use crate::token::{self, Hash};
@@ -18,7 +18,9 @@ pub mod outages;
 mod throttling;
 
 use blocking::{
-    blocks_and_logins_race, blocks_mark_and_unmark, old_news_changes_nothing, sliding_takes_no_mark_off,
+    blocks_and_logins_race, blocks_mark_and_unmark, corrections_and_news_race,
+    corrections_replace_what_was_found, notes_are_replaced_by_one, old_news_changes_nothing,
+    sliding_takes_no_mark_off, what_is_noted_can_be_read,
 };
 use throttling::{
     failures_are_limited, guesses_at_once_are_limited, late_failures_count, outcomes_that_never_come_lapse,
@@ -329,7 +331,8 @@ macro_rules! contract {
             sessions_begin_and_end, the_expiry_slides_to_an_end, expired_sessions_do_not_exist,
             all_of_a_user_end_at_once, sessions_of_a_user_are_bounded, revocations_outrun_older_logins, revocations_and_logins_race,
             blocks_mark_and_unmark, old_news_changes_nothing, blocks_and_logins_race, sliding_takes_no_mark_off,
-            sliding_revives_nothing, reaping_is_bounded, failures_are_limited, guesses_at_once_are_limited,
+            what_is_noted_can_be_read, corrections_replace_what_was_found, corrections_and_news_race,
+            notes_are_replaced_by_one, sliding_revives_nothing, reaping_is_bounded, failures_are_limited, guesses_at_once_are_limited,
             outcomes_that_never_come_lapse, late_failures_count, behaves_like_the_model);
     };
     ($adapter:ident, $open:expr => $($test:ident),+) => {

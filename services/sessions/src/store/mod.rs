@@ -48,6 +48,8 @@ pub use capability::Capability;
 
 /// What the keys of a store begin with that others may share.
 const NAMESPACE: &str = "sessions";
+/// Users that [`SessionStore::standings`] is asked of at once.
+pub const STANDINGS_MAX: usize = 500;
 /// How long an attempt counts whose outcome never came, because its process or its caller went away. Longer than a
 /// request may take.
 pub const PENDING_MAX: Duration = Duration::seconds(45);
@@ -94,10 +96,19 @@ pub enum Begun {
 pub struct Standing {
     /// Who.
     pub user_id: Uuid,
-    /// The user's version that the event tells of; positive.
+    /// The user's version that the event tells of; positive. 0 where no event has told anything.
     pub version: i64,
     /// True when blocked.
     pub blocked: bool,
+}
+
+/// What is noted of a user, and wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Correction {
+    /// What was found; its version is positive.
+    pub found: Standing,
+    /// What is right, of the same user.
+    pub right: Standing,
 }
 
 /// A store of sessions; the module's documentation says what an adapter has to keep.
@@ -148,6 +159,21 @@ pub trait SessionStore: Send + Sync {
     /// sessions are noted as well, since their logins may be under way. Atomic a user; several users may become so one after
     /// the other.
     async fn set_blocked(&self, standings: &[Standing]) -> Result<u64, StoreError>;
+
+    /// What is noted of these users, who are not more than [`STANDINGS_MAX`]: one of each, in their order; version 0 where nothing
+    /// is, or where it is forgotten.
+    async fn standings(&self, user_ids: &[Uuid]) -> Result<Vec<Standing>, StoreError>;
+
+    /// Corrects what is noted of these users, each at most once, as long as it is what was found: news that comes meanwhile stays.
+    /// Sessions are marked, or not any more, and logins under way end, as by news. Gives how many users it corrected. Atomic a
+    /// user.
+    async fn correct(&self, corrections: &[Correction]) -> Result<u64, StoreError>;
+
+    /// The one note that the store keeps for whoever compares it with the users' history; any text.
+    async fn note(&self) -> Result<Option<String>, StoreError>;
+
+    /// Puts a note in the place of `before`; false, and nothing is done, when that is not there. No two notes may be alike.
+    async fn swap_note(&self, before: Option<&str>, after: &str) -> Result<bool, StoreError>;
 
     /// Removes expired sessions and attempts, at most `max` of each, and gives how many. It may leave the youngest of them
     /// for another hour. A store that forgets by itself has nothing to do here.

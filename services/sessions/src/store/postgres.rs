@@ -8,10 +8,12 @@ use sqlx::migrate::{MigrateError, Migrator};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Admission, Attempt, Begun, Capability, Marker, PENDING_MAX, SessionStore, Standing};
+use super::{Admission, Attempt, Begun, Capability, Correction, Marker, PENDING_MAX, SessionStore, Standing};
 use crate::config::{Sliding, Throttle};
 use crate::model::{Role, Session, slid};
 use crate::token::{Hash, TokenHash};
+
+mod news;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -285,6 +287,22 @@ impl SessionStore for PostgresSessions {
             .await?;
         tx.commit().await?;
         Ok(marked.rows_affected())
+    }
+
+    async fn standings(&self, user_ids: &[Uuid]) -> Result<Vec<Standing>, StoreError> {
+        news::standings(&self.db, user_ids).await
+    }
+
+    async fn correct(&self, corrections: &[Correction]) -> Result<u64, StoreError> {
+        news::correct(&self.db, corrections).await
+    }
+
+    async fn note(&self) -> Result<Option<String>, StoreError> {
+        news::note(&self.db).await
+    }
+
+    async fn swap_note(&self, before: Option<&str>, after: &str) -> Result<bool, StoreError> {
+        news::swap_note(&self.db, before, after).await
     }
 
     async fn reap(&self, now: OffsetDateTime, max: u32) -> Result<u64, StoreError> {

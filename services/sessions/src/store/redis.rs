@@ -15,6 +15,7 @@
 //! | `sessions:{<hash of the address>}:failures` | sorted set | failed logins, by time | the window's end |
 //! | `sessions:{<hash of the address>}:attempts` | sorted set | logins under way, by time | 45 s after the last one |
 //! | `sessions:stamp` | string | the last stamp | never |
+//! | `sessions:rebuild` | string | how comparing blocks with the users' history stands | never |
 //!
 //! # Round trips
 //!
@@ -56,13 +57,13 @@ use futures::{StreamExt, TryStreamExt, stream};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{Admission, Attempt, Begun, Capability, Marker, PENDING_MAX, SessionStore, Standing};
+use super::{Admission, Attempt, Begun, Capability, Correction, Marker, PENDING_MAX, SessionStore, Standing};
 use crate::config::{Sliding, Throttle};
 use crate::model::{Session, slid};
 use crate::token::{Hash, Partition, TokenHash};
 use keys::Keys;
 use row::{FIELDS, Found, from_micros, micros, role_name};
-use scripts::{ADMIT, BEGIN, END_ALL, SET_BLOCKED, SETTLE, SLIDE, STAMP};
+use scripts::{ADMIT, BEGIN, CORRECT, END_ALL, NOTE, SET_BLOCKED, SETTLE, SLIDE, STAMP};
 
 mod keys;
 mod row;
@@ -291,6 +292,59 @@ impl SessionStore for RedisSessions {
                 .arg(millis(self.remembered))
         })
         .await
+    }
+
+    async fn standings(&self, user_ids: &[Uuid]) -> Result<Vec<Standing>, StoreError> {
+        stream::iter(user_ids.iter().copied())
+            .map(|user_id| async move {
+                let mut fields = redis::cmd("HMGET");
+                fields
+                    .arg(self.keys.account(user_id))
+                    .arg(&["version", "blocked"]);
+                let (version, blocked): (Option<i64>, Option<u8>) =
+                    self.redis.command("HMGET", &fields).await?;
+                Ok(Standing {
+                    user_id,
+                    version: version.unwrap_or(0),
+                    blocked: blocked == Some(1),
+                })
+            })
+            .buffered(USERS_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn correct(&self, corrections: &[Correction]) -> Result<u64, StoreError> {
+        if corrections.is_empty() {
+            return Ok(0);
+        }
+        let stamp = self.stamp().await?;
+        self.each_user(corrections.iter().copied(), |wrong| {
+            let user_id = wrong.found.user_id;
+            self.of_user(Invocation::of(&CORRECT), user_id)
+                .arg(wrong.found.version)
+                .arg(i64::from(wrong.found.blocked))
+                .arg(wrong.right.version)
+                .arg(i64::from(wrong.right.blocked))
+                .arg(stamp)
+                .arg(self.keys.session_prefix(Partition::of(user_id)))
+                .arg(millis(self.remembered))
+        })
+        .await
+    }
+
+    async fn note(&self) -> Result<Option<String>, StoreError> {
+        let mut command = redis::cmd("GET");
+        command.arg(self.keys.note());
+        self.redis.command("GET", &command).await
+    }
+
+    async fn swap_note(&self, before: Option<&str>, after: &str) -> Result<bool, StoreError> {
+        let run = Invocation::of(&NOTE)
+            .key(self.keys.note())
+            .arg(before.unwrap_or_default().to_owned())
+            .arg(after.to_owned());
+        self.redis.run(&run).await
     }
 
     /// Nothing to do: every key is forgotten by itself.

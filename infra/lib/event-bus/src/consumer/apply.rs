@@ -52,6 +52,11 @@ pub trait Consumer: Send + Sync {
     /// The event types it cares for; others are passed over.
     fn kinds(&self) -> &'static [&'static str];
 
+    /// Those of histories that a [generation](Consumer::generations) is built from: the same, unless comparing takes more.
+    fn kinds_of_history(&self) -> &'static [&'static str] {
+        self.kinds()
+    }
+
     /// Applies the events in this order, all or none.
     async fn apply(&self, events: &[&CloudEvent]) -> Result<(), ApplyError>;
 

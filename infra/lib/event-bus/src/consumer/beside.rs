@@ -21,6 +21,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Dead letters that are read at a time.
 const LETTERS: i64 = 500;
 
+/// An event that was put aside.
+struct Letter {
+    id: i64,
+    event: Uuid,
+    /// Whether it still waits for its replay.
+    waits: bool,
+}
+
 /// What one unit of work came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
@@ -95,7 +103,7 @@ impl ConsumerGroup {
                     self.read_piece(generations, &work, owner, cursor).await?;
                     Ok(Unit::Done)
                 }
-                (_, None) => self.compare_and_switch(generations, &work).await,
+                (_, None) => self.compare_and_switch(generations, &work, rebuild.events).await,
             }
         };
         tokio::select! {
@@ -119,7 +127,7 @@ impl ConsumerGroup {
                 None => break,
             }
         }
-        self.settle_letters(generations, &work, &self.refused().await?)
+        self.settle_letters(generations, &work, &self.letters().await?)
             .await?;
         let outcome = generations.switch(&work, None).await?;
         self.tell(&outcome);
@@ -153,7 +161,11 @@ impl ConsumerGroup {
             end: page.end.or(cursor.end),
             done: page.at_end,
         };
-        let items: Vec<&HistoryItem> = page.items.iter().filter(|item| self.wants(&item.event)).collect();
+        let items: Vec<&HistoryItem> = page
+            .items
+            .iter()
+            .filter(|item| self.wants_of_history(&item.event))
+            .collect();
         let piece = Piece {
             owner: &name,
             items: &items,
@@ -202,8 +214,13 @@ impl ConsumerGroup {
 
     /// Switches when the live generation has caught up. What was on the bus when the histories were read has to be
     /// acknowledged: of events from long ago the inboxes do not tell.
-    async fn compare_and_switch(&self, generations: &dyn Generations, work: &Work) -> anyhow::Result<Unit> {
-        let end = self.end_after_reading(work.rebuild).await?;
+    async fn compare_and_switch(
+        &self,
+        generations: &dyn Generations,
+        work: &Work,
+        events: i64,
+    ) -> anyhow::Result<Unit> {
+        let end = self.end_after_reading(work.rebuild, events).await?;
         let reached = self
             .bus
             .progress(&self.name)
@@ -212,42 +229,50 @@ impl ConsumerGroup {
         if reached.is_none_or(|position| position < end) {
             return Ok(Unit::Waits);
         }
-        let refused = self.refused().await?;
-        let ids: Vec<Uuid> = refused.iter().map(|(_, event)| *event).collect();
-        let Some(comparison) = generations.compare(work, &ids).await? else {
+        // Those that are settled too: whoever settled them may have died before the switch, and then the live one lacks them
+        // still. One that was really applied again is in both.
+        let letters = self.letters().await?;
+        let ids: Vec<Uuid> = letters.iter().map(|letter| letter.event).collect();
+        let Some(mut comparison) = generations.compare(work, &ids).await? else {
             return Ok(Unit::Waits);
         };
-        self.settle_letters(generations, work, &refused).await?;
+        // Of one that a member made who died before the switch, the position is known.
+        comparison.position = comparison.position.or(reached);
+        self.settle_letters(generations, work, &letters).await?;
         let outcome = generations.switch(work, Some(&comparison)).await?;
         self.tell(&outcome);
         self.warn(&comparison);
         Ok(Unit::Switched)
     }
 
-    /// The bus's end as it was noted first after reading the histories for this rebuild; a later one is as good.
-    async fn end_after_reading(&self, rebuild: Uuid) -> anyhow::Result<i64> {
+    /// The bus's end as it was noted first after reading so many events of the histories for this rebuild; a later one is as
+    /// good.
+    async fn end_after_reading(&self, rebuild: Uuid, events: i64) -> anyhow::Result<i64> {
         let mut noted = self.read_until.lock().await;
-        if let Some((of, end)) = *noted
-            && of == rebuild
+        if let Some((of, read, end)) = *noted
+            && (of, read) == (rebuild, events)
         {
             return Ok(end);
         }
         let end = self.bus.end().await?;
-        *noted = Some((rebuild, end));
+        *noted = Some((rebuild, events, end));
         Ok(end)
     }
 
-    /// The dead letters that wait: id and event.
-    async fn refused(&self) -> anyhow::Result<Vec<(i64, Uuid)>> {
-        let (mut refused, mut after) = (Vec::new(), 0);
+    /// The dead letters of the group, those that were replayed too as long as the bus has them.
+    async fn letters(&self) -> anyhow::Result<Vec<Letter>> {
+        let (mut found, mut after) = (Vec::new(), 0);
         loop {
             let letters = self.bus.dead_letters(&self.name, after, LETTERS).await?;
             let Some(last) = letters.last() else { break };
             after = last.id;
-            let waiting = letters.iter().filter(|letter| letter.replayed_at.is_none());
-            refused.extend(waiting.map(|letter| (letter.id, letter.event.id)));
+            found.extend(letters.iter().map(|letter| Letter {
+                id: letter.id,
+                event: letter.event.id,
+                waits: letter.replayed_at.is_none(),
+            }));
         }
-        Ok(refused)
+        Ok(found)
     }
 
     /// Letters whose events the new generation has are done with. Otherwise replaying one after its claim was removed would
@@ -256,13 +281,14 @@ impl ConsumerGroup {
         &self,
         generations: &dyn Generations,
         work: &Work,
-        refused: &[(i64, Uuid)],
+        letters: &[Letter],
     ) -> anyhow::Result<()> {
-        for some in refused.chunks(1_000) {
-            let events: Vec<Uuid> = some.iter().map(|(_, event)| *event).collect();
+        let waiting: Vec<&Letter> = letters.iter().filter(|letter| letter.waits).collect();
+        for some in waiting.chunks(1_000) {
+            let events: Vec<Uuid> = some.iter().map(|letter| letter.event).collect();
             let seen = generations.has_seen(work, &events).await?;
-            for (letter, _) in some.iter().filter(|(_, event)| seen.contains(event)) {
-                self.bus.mark_replayed(&self.name, *letter).await?;
+            for letter in some.iter().filter(|letter| seen.contains(&letter.event)) {
+                self.bus.mark_replayed(&self.name, letter.id).await?;
             }
         }
         self.status.count_letters_soon();

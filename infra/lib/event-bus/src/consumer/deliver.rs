@@ -38,6 +38,10 @@ impl ConsumerGroup {
         self.consumer.kinds().contains(&&*event.kind)
     }
 
+    pub(super) fn wants_of_history(&self, event: &CloudEvent) -> bool {
+        self.consumer.kinds_of_history().contains(&&*event.kind)
+    }
+
     /// A batch failed: fails too, unless an event is to blame.
     pub(super) fn go_one_by_one(&self, error: ApplyError) -> anyhow::Result<()> {
         match error {

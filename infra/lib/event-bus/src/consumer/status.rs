@@ -107,7 +107,16 @@ impl Tracker {
     pub(super) fn saw(&self, progress: Progress) {
         let now = self.clock.now();
         let mut known = self.known();
-        known.as_of = Some(now - progress.waited);
+        let as_of = now - progress.waited;
+        // Two looks differ by how long each took. What was applied stays so, unless the group was set back.
+        let set_back = known
+            .progress
+            .as_ref()
+            .is_some_and(|before| progress.position < before.position);
+        known.as_of = known
+            .as_of
+            .filter(|before| !set_back && *before > as_of)
+            .or(Some(as_of));
         known.seen_at = Some(now);
         known.paused = progress.paused;
         known.progress = Some(progress);

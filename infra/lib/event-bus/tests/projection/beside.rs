@@ -176,6 +176,32 @@ pub async fn a_rebuild_waits_for_a_paused_group(place: Place) {
     assert_eq!(world.standing().await.outcome.unwrap().equal, Some(true));
 }
 
+/// The bus keeps what a paused group has not passed, however old, so that what comes after the pause is whole; a rebuild
+/// takes what is older from the history.
+pub async fn a_pause_outlives_what_the_bus_keeps(place: Place) {
+    let (world, member) = settled(place, 4).await;
+    member.pause().await.unwrap();
+    let late = [(1, 100), (2, 101), (3, 102)];
+    world.write(&late).await;
+    world.relay().await;
+    member.request_rebuild().await.unwrap();
+    assert_eq!(member.rebuild_unit().await.unwrap(), Unit::Done);
+    assert!(
+        world.bus.trim(Duration::ZERO).await.unwrap() >= 10,
+        "what was passed"
+    );
+    assert_eq!(
+        world.bus.trim(Duration::ZERO).await.unwrap(),
+        0,
+        "and nothing else"
+    );
+    member.resume().await.unwrap();
+    finish(&member).await;
+    let pings: Vec<_> = ten().into_iter().chain(late).collect();
+    assert_eq!(world.content().await, added(&pings));
+    assert_eq!(world.standing().await.outcome.unwrap().equal, Some(true));
+}
+
 /// While histories are read for the bus, queries go on with the live one, and what an operator had begun is void.
 pub async fn a_bus_that_lacks_events_has_the_other_generation_built(place: Place) {
     let (world, member) = settled(place, 4).await;

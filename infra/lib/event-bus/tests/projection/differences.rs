@@ -77,6 +77,55 @@ pub async fn an_event_that_was_put_aside_is_applied_by_a_rebuild(place: Place) {
     assert_eq!(world.content().await, added(&pings));
 }
 
+/// Who rebuilt died between settling the letters and switching: whoever goes on does not wait for what never comes.
+pub async fn a_kill_after_letters_were_settled_is_gone_on_from(place: Place) {
+    let world = World::on(place, 100).await;
+    world.strict.store(true, Ordering::SeqCst);
+    let member = world.member(LEASE).await;
+    drain(&member).await;
+    world.write(&[(1, 12), (1, 13)]).await;
+    world.relay().await;
+    drain(&member).await;
+    world.strict.store(false, Ordering::SeqCst);
+    member.request_rebuild().await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(member.rebuild_unit().await.unwrap(), Unit::Done);
+    }
+    let letters = world.bus.dead_letters(NAME, 0, 10).await.unwrap();
+    world.bus.mark_replayed(NAME, letters[0].id).await.unwrap();
+    assert_eq!(member.rebuild_unit().await.unwrap(), Unit::Switched);
+    assert_eq!(world.content().await, added(&[(1, 12), (1, 13)]));
+    let outcome = world.standing().await.outcome.unwrap();
+    assert!(
+        outcome.differences[0].contains(&letters[0].event.id.to_string()),
+        "{:?}",
+        outcome.differences
+    );
+}
+
+/// While one is built, a letter that is replayed goes to both; when it comes again from a history, or is replayed once more
+/// after the switch, it is known.
+pub async fn a_letter_replayed_during_a_rebuild_counts_once_in_both(place: Place) {
+    let world = World::on(place, 1).await;
+    world.strict.store(true, Ordering::SeqCst);
+    let member = world.member(LEASE).await;
+    drain(&member).await;
+    world.write(&[(1, 12), (1, 13), (2, 14)]).await;
+    world.relay().await;
+    drain(&member).await;
+    let letters = world.bus.dead_letters(NAME, 0, 10).await.unwrap();
+    member.request_rebuild().await.unwrap();
+    assert_eq!(member.rebuild_unit().await.unwrap(), Unit::Done);
+    world.strict.store(false, Ordering::SeqCst);
+    member.replay(&letters[0]).await.unwrap();
+    let pings = [(1, 12), (1, 13), (2, 14)];
+    assert_eq!(world.content().await, added(&pings));
+    finish(&member).await;
+    assert_eq!(world.standing().await.outcome.unwrap().equal, Some(true));
+    member.replay(&letters[0]).await.unwrap();
+    assert_eq!(world.content().await, added(&pings));
+}
+
 /// The live one's claims of long ago were removed; the rebuilt one's are not missed there.
 pub async fn old_events_are_compared_by_what_they_left(place: Place) {
     let (world, member) = settled(place, 4).await;

@@ -23,8 +23,13 @@ macro_rules! on_every_bus {
                 beside::what_is_claimed_while_building_stays
                 differences::a_spoilt_projection_is_told_and_replaced
                 differences::an_event_that_was_put_aside_is_applied_by_a_rebuild
+                differences::a_kill_after_letters_were_settled_is_gone_on_from
+                differences::a_letter_replayed_during_a_rebuild_counts_once_in_both
                 differences::old_events_are_compared_by_what_they_left
                 turns::filling_and_living_effects_take_turns
+                turns::nobody_switches_under_an_effect
+                turns::nobody_switches_under_the_removal_of_old_claims
+                beside::a_pause_outlives_what_the_bus_keeps
                 turns::who_was_relieved_writes_nothing
                 random::whatever_happens_every_event_counts_once
             }

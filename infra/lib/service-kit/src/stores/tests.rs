@@ -131,9 +131,13 @@ fn wrong_schemes_and_texts_that_are_no_urls_are_refused() {
             vec!["no elasticsearch URL"],
         ),
         (
-            "EMPORIUM_REVIEWS_STORE",
-            "mongodb://u:s3cr3t@h",
-            vec!["EMPORIUM_REVIEWS_STORE", "this version keeps no reviews", "unset"],
+            "EMPORIUM_RECOMMENDATIONS_CACHE",
+            "redis://u:s3cr3t@h",
+            vec![
+                "EMPORIUM_RECOMMENDATIONS_CACHE",
+                "this version keeps no shelves",
+                "unset",
+            ],
         ),
     ] {
         refused(None, &[(name, url)], &words);

@@ -19,6 +19,7 @@ use crate::model::{NewProduct, ReservationLine, ReservationRequest, ReservationS
 
 mod index;
 mod model;
+mod recount;
 
 fn environment(database: &TestDatabase, clock: &Clock) -> Environment {
     let metrics = Metrics::new(ServiceName::Catalog);

@@ -193,7 +193,11 @@ async fn verbs(
         blocked: false,
     }];
     let users = [user];
-    let (admit, settle, begin, look, slide, end, all, blocked, ping) = futures::join!(
+    let wrong = [super::Correction {
+        found: block[0],
+        right: block[0],
+    }];
+    let (admit, settle, begin, look, slide, end, all, blocked, ping, standings, correct, note, swap) = futures::join!(
         timed(store.admit(email, now, &THROTTLE)),
         timed(store.settle(email, attempt, true, now, &THROTTLE)),
         timed(store.begin(&new, Marker(attempt.marker.0), PER_USER_MAX)),
@@ -203,6 +207,10 @@ async fn verbs(
         timed(store.end_all(&users)),
         timed(store.set_blocked(&block)),
         timed(store.ping()),
+        timed(store.standings(&users)),
+        timed(store.correct(&wrong)),
+        timed(store.note()),
+        timed(store.swap_note(None, "note")),
     );
     let names = [
         "admit",
@@ -214,8 +222,14 @@ async fn verbs(
         "end_all",
         "set_blocked",
         "ping",
+        "standings",
+        "correct",
+        "note",
+        "swap_note",
     ];
-    let outcomes = [admit, settle, begin, look, slide, end, all, blocked, ping];
+    let outcomes = [
+        admit, settle, begin, look, slide, end, all, blocked, ping, standings, correct, note, swap,
+    ];
     names.into_iter().zip(outcomes).collect()
 }
 

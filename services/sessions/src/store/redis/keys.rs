@@ -28,6 +28,11 @@ impl Keys {
         format!("{}:stamp", self.namespace)
     }
 
+    /// What is noted for the comparison with the users' history.
+    pub fn note(&self) -> String {
+        format!("{}:rebuild", self.namespace)
+    }
+
     /// What precedes a token's hash in the key of its session.
     pub fn session_prefix(&self, partition: Partition) -> String {
         let mut key = String::with_capacity(self.namespace.len() + 16 + HASH_CHARS);

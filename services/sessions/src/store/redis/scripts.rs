@@ -22,3 +22,5 @@ script!(BEGIN, "begin");
 script!(SLIDE, "slide");
 script!(END_ALL, "end_all");
 script!(SET_BLOCKED, "set_blocked");
+script!(CORRECT, "correct");
+script!(NOTE, "note");

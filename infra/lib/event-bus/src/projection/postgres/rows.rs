@@ -62,6 +62,7 @@ impl Row {
             equal: comparison.map(Comparison::equal),
             tables: compared.tables,
             differences: compared.differences,
+            position: compared.position,
         })
     }
 }

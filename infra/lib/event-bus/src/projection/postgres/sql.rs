@@ -78,7 +78,7 @@ impl Statements {
     pub(super) fn replace(&self) -> Sql {
         let table = &self.table;
         AssertSqlSafe(format!(
-            "UPDATE {table} SET rebuild = $2, cause = 'bus', building = false, cursors = '{{}}', events = 0,
+            "UPDATE {table} SET rebuild = $2, cause = 'bus', building = false, cursors = '{{}}', events = 0, comparison = NULL,
                started_at = clock_timestamp(), builder = $3,
                leased_until = clock_timestamp() + make_interval(secs => $4)
              WHERE projection = $1"
@@ -102,7 +102,7 @@ impl Statements {
     pub(super) fn build(&self) -> Sql {
         let table = &self.table;
         AssertSqlSafe(format!(
-            "UPDATE {table} SET building = true, cursors = $4, events = 0,
+            "UPDATE {table} SET building = true, cursors = $4, events = 0, comparison = NULL,
                leased_until = clock_timestamp() + make_interval(secs => $5)
              WHERE {HELD} RETURNING live"
         ))
@@ -125,6 +125,29 @@ impl Statements {
     pub(super) fn held(&self) -> Sql {
         let table = &self.table;
         AssertSqlSafe(format!("SELECT live FROM {table} WHERE {HELD} AND building"))
+    }
+
+    /// Locks the row as well: no effect is under way until the transaction ends.
+    pub(super) fn hold(&self) -> Sql {
+        let table = &self.table;
+        AssertSqlSafe(format!(
+            "UPDATE {table} SET leased_until = clock_timestamp() + make_interval(secs => $4)
+             WHERE {HELD} AND building RETURNING live"
+        ))
+    }
+
+    pub(super) fn note_comparison(&self) -> Sql {
+        let table = &self.table;
+        AssertSqlSafe(format!(
+            "UPDATE {table} SET comparison = $4 WHERE {HELD} AND building RETURNING live"
+        ))
+    }
+
+    pub(super) fn compared(&self) -> Sql {
+        let table = &self.table;
+        AssertSqlSafe(format!(
+            "SELECT comparison FROM {table} WHERE {HELD} AND building AND comparison IS NOT NULL"
+        ))
     }
 
     pub(super) fn seen(&self) -> Sql {
@@ -156,7 +179,7 @@ impl Statements {
         let table = &self.table;
         AssertSqlSafe(format!(
             "UPDATE {table} SET live = 1 - live, live_since = now(), building = false, rebuild = NULL, cause = NULL,
-               cursors = '{{}}', builder = NULL, leased_until = NULL, outcome = $2
+               cursors = '{{}}', comparison = NULL, builder = NULL, leased_until = NULL, outcome = $2
              WHERE projection = $1"
         ))
     }
