@@ -100,6 +100,18 @@ async fn figures_come_from_histories_and_from_the_bus() {
     shop.analytics.stop().await;
 }
 
+/// Has it rebuilt; gives its status then.
+async fn rebuilt(shop: &Shop) -> Value {
+    let asked = shop
+        .operator
+        .post("/projections/analytics/rebuild", json!({}))
+        .await
+        .expect(202);
+    let id = asked["rebuild"]["id"].clone();
+    shop.projection("it is rebuilt", |status| status["outcome"]["id"] == id)
+        .await
+}
+
 /// A rebuild beside the live figures ends equal, and they are the same afterwards.
 #[tokio::test]
 async fn a_rebuild_ends_equal() {
@@ -116,15 +128,7 @@ async fn a_rebuild_ends_equal() {
         (&before["items"][0]["key"], &before["items"][0]["units"]),
         (&json!("lamps"), &json!(1_501))
     );
-    let asked = shop
-        .operator
-        .post("/projections/analytics/rebuild", json!({}))
-        .await
-        .expect(202);
-    let id = asked["rebuild"]["id"].clone();
-    let status = shop
-        .projection("it is rebuilt", |status| status["outcome"]["id"] == id)
-        .await;
+    let status = rebuilt(&shop).await;
     assert_eq!(status["outcome"]["equal"], true, "{status}");
     assert_eq!(status["outcome"]["events"], 1_503);
     let after = shop.gateway.get(&figures).await.expect(200);
@@ -138,15 +142,7 @@ async fn a_rebuild_ends_equal() {
         .execute(&shop.analytics.db())
         .await
         .unwrap();
-    let asked = shop
-        .operator
-        .post("/projections/analytics/rebuild", json!({}))
-        .await
-        .expect(202);
-    let id = asked["rebuild"]["id"].clone();
-    let status = shop
-        .projection("it is rebuilt", |status| status["outcome"]["id"] == id)
-        .await;
+    let status = rebuilt(&shop).await;
     assert_eq!(status["outcome"]["equal"], false);
     let difference = status["outcome"]["differences"][0].as_str().unwrap();
     assert!(difference.starts_with("analytics_sales_day"), "{difference}");

@@ -22,6 +22,8 @@ pub const NAME_BYTES_MAX: usize = 200;
 pub const VALUE_BYTES_MAX: usize = 1_024;
 /// Most labels of a series.
 pub const LABELS_MAX: usize = 32;
+/// Most buckets of a histogram, the last one included: a histogram is one series, so they count for nothing else.
+pub const BUCKETS_MAX: usize = 256;
 
 /// Why a text is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +53,7 @@ pub enum Left {
     Repeated,
     /// A name or a label's value is too long, there are too many labels, or a value holds a control character.
     Labels,
-    /// The parts of a histogram do not make one: counts that descend or are no counts, no count or no sum.
+    /// The parts of a histogram do not make one: counts that descend or are no counts, no count or no sum, too many buckets.
     Histogram,
     /// A counter below 0.
     Negative,

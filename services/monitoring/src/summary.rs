@@ -60,17 +60,18 @@ impl Levels {
         }
     }
 
-    /// One step of a counter. A step that took no time (the clock was set back) has no rate, but its increase counts.
+    /// One step of a counter. A step that took no time (the clock was set back) has no rate, and neither has one whose rate no
+    /// number holds; but its increase counts.
     pub fn of_counter(increase: f64, covered_us: i64) -> Self {
         let step = Self {
             increase,
             covered_us,
             ..Self::none(true)
         };
-        if covered_us == 0 {
+        let rate = increase / seconds(covered_us);
+        if !rate.is_finite() {
             return step;
         }
-        let rate = increase / seconds(covered_us);
         Self {
             samples: 1,
             sum: rate,
@@ -187,7 +188,8 @@ impl Observations {
 
     /// How many observations.
     pub fn count(&self) -> i64 {
-        self.buckets.iter().sum()
+        let add = |sum: i64, count: &i64| sum.saturating_add(*count);
+        self.buckets.iter().fold(0, add)
     }
 
     /// The mean observation.
@@ -209,10 +211,10 @@ impl Observations {
             return None;
         }
         let rank = q * float(count);
-        let mut below = 0;
+        let mut below: i64 = 0;
         for (n, within) in self.buckets.iter().enumerate() {
-            if float(below + within) < rank || *within == 0 {
-                below += within;
+            if float(below.saturating_add(*within)) < rank || *within == 0 {
+                below = below.saturating_add(*within);
                 continue;
             }
             let Some(upper) = bounds.get(n) else { break };

@@ -295,6 +295,32 @@ async fn the_rest_is_put_together(store: Store) {
     assert_eq!((exact.items.len(), exact.others), (5, None));
 }
 
+/// The last hour is the minute of `now` and the 59 before it: what was placed a microsecond earlier is out, and so is what
+/// another clock placed ahead. An order that is confirmed late counts where it was placed.
+async fn the_last_hour_ends_at_its_edges(store: Store) {
+    let edge = NOON - Duration::minutes(59);
+    let moments = [
+        edge - Duration::MICROSECOND,
+        edge,
+        NOON + Duration::seconds(59),
+        NOON + Duration::minutes(1),
+    ];
+    for (n, at) in (1..).zip(moments) {
+        let placed = order(None, at, "GB", &[(Uuid::new_v4(), n, 100)]);
+        apply(
+            &store,
+            &[order_event("confirmed", &placed, NOON + Duration::HOUR)],
+        )
+        .await;
+    }
+    let live = store.live(NOON + Duration::seconds(30), GBP).await.unwrap();
+    assert_eq!((live.orders, live.units, live.items.len()), (2, 2 + 3, 60));
+    let at = |minute: usize| (live.items[minute].minute, live.items[minute].units);
+    assert_eq!((at(0), at(59)), ((edge, 2), (NOON, 3)));
+    let next = store.live(NOON + Duration::minutes(1), GBP).await.unwrap();
+    assert_eq!((next.orders, next.units), (2, 3 + 4), "a minute later");
+}
+
 /// `contract!(adapter, future of a fresh store, future of a store on a server of the test's own => tests of outages)`: every
 /// test of the suite as `adapter::…`. A future gives `None` where the store cannot be had, which the test kit then lists as
 /// not run.
@@ -303,6 +329,7 @@ macro_rules! contract {
         mod $adapter {
             contract!(@each $open => nothing_gives_zeroes, orders_count_when_confirmed, categories_are_looked_up,
                 refunds_find_their_country, sums_do_not_wrap, the_rest_is_put_together,
+                the_last_hour_ends_at_its_edges,
                 members_at_the_same_time_count_once, answers_are_of_one_moment, unreadable_events_are_refused,
                 any_order_and_repetition_gives_the_same, activity_counts_once, batches_at_the_same_time_count_once,
                 days_are_bounded, funnels_count_visitors_of_a_day, closed_days_keep_their_sums);

@@ -31,6 +31,7 @@ use emporium_event_bus::Consumer;
 use emporium_service_kit::days::Days;
 use emporium_service_kit::report::Opened;
 use emporium_service_kit::store::POSTGRES;
+use emporium_service_kit::stores::ANALYTICS_STORE;
 use emporium_service_kit::{Currency, Environment, Lack, StartError, StoreError};
 use time::{Date, Duration, OffsetDateTime};
 
@@ -47,8 +48,6 @@ pub use postgres::PostgresAnalytics;
 
 /// The projection, and the consumer group that feeds it.
 pub const PROJECTION: &str = "analytics";
-/// The setting that names the store.
-const SETTING: &str = "EMPORIUM_ANALYTICS_STORE";
 
 /// What the contract offers and a store may lack, by its nature or its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -152,7 +151,7 @@ pub trait AnalyticsStore: Send + Sync {
 /// Opens the store that `EMPORIUM_ANALYTICS_STORE` names, or the service's own database when it names none. The scheme picks
 /// the adapter. An error is one line that names the setting; there is no falling back to another store.
 pub async fn open(environment: &Environment) -> Result<Opened<dyn AnalyticsStore>, StartError> {
-    let setting = environment.stores.setting(SETTING);
+    let setting = environment.stores.setting(ANALYTICS_STORE);
     match setting.scheme().as_str() {
         POSTGRES => {
             let db = setting.postgres(environment).await?;
@@ -160,7 +159,7 @@ pub async fn open(environment: &Environment) -> Result<Opened<dyn AnalyticsStore
             store.map_err(|error| setting.not_migrated(environment, error))?;
             let store = PostgresAnalytics::open(db.clone()).await?;
             let lacks: Vec<Lack> = store.lacks().iter().map(|lack| lack.lack()).collect();
-            Ok(Opened::new(Arc::new(store), db, SETTING, lacks))
+            Ok(Opened::new(Arc::new(store), db, ANALYTICS_STORE, lacks))
         }
         _ => Err(setting.unknown_scheme(&[POSTGRES])),
     }

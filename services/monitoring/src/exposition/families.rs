@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::line::Sample;
-use super::{Exposition, Left};
+use super::{BUCKETS_MAX, Exposition, Left};
 use crate::model::{Kind, Labels, Reading, Series, Value};
 use crate::number;
 
@@ -125,6 +125,9 @@ impl Parts {
         self.buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
         if self.buckets.last().is_none_or(|(bound, _)| bound.is_finite()) {
             self.buckets.push((f64::INFINITY, self.count?));
+        }
+        if self.buckets.len() > BUCKETS_MAX {
+            return None;
         }
         let totals: Option<Vec<i64>> = self
             .buckets

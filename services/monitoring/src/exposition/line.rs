@@ -1,5 +1,7 @@
 //! One line of the text format.
 
+use std::collections::HashSet;
+
 use super::{is_label_name, is_metric_name};
 use crate::model::Labels;
 
@@ -69,7 +71,7 @@ fn of_comment(comment: &str) -> Result<Line<'_>, Problem> {
 /// The labels up to the closing brace, and what comes after it. A label whose value is empty is the same as none.
 fn of_labels(mut rest: &str) -> Result<(Labels, &str), Problem> {
     let mut labels = Labels::new();
-    let mut names: Vec<&str> = Vec::new();
+    let mut names: HashSet<&str> = HashSet::new();
     loop {
         rest = rest.trim_start_matches(BLANKS);
         if let Some(after) = rest.strip_prefix('}') {
@@ -80,10 +82,9 @@ fn of_labels(mut rest: &str) -> Result<(Labels, &str), Problem> {
         if !is_label_name(name) {
             return Err("this is no label's name");
         }
-        if names.contains(&name) {
+        if !names.insert(name) {
             return Err("a label is there twice");
         }
-        names.push(name);
         let quoted = after.trim_start_matches(BLANKS);
         let (value, after) = of_quoted(
             quoted

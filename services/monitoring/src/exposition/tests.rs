@@ -330,3 +330,31 @@ proptest! {
         prop_assert_eq!(back, samples);
     }
 }
+
+/// A line of 400,000 labels takes no longer than many lines of few, and is left out.
+#[test]
+fn a_line_of_labels_without_end_is_left_out() {
+    let labels: Vec<String> = (0..400_000).map(|n| format!("l{n}=\"\"")).collect();
+    let given = ok(&format!("m{{{},x=\"1\"}} 1\nn 2\n", labels.join(",")));
+    assert_eq!(given.readings.len(), 2, "an empty label is none");
+    let labels: Vec<String> = (0..400_000).map(|n| format!("l{n}=\"x\"")).collect();
+    let given = ok(&format!("m{{{}}} 1\nn 2\n", labels.join(",")));
+    assert_eq!((given.readings.len(), given.left[&Left::Labels]), (1, 1));
+}
+
+/// A histogram is one series, so its buckets are bounded by themselves.
+#[test]
+fn a_histogram_of_too_many_buckets_is_left_out() {
+    let histogram = |buckets: usize| {
+        let lines: Vec<String> = (1..buckets)
+            .map(|n| format!("h_bucket{{le=\"{n}\"}} {n}\n"))
+            .collect();
+        format!(
+            "# TYPE h histogram\n{}h_bucket{{le=\"+Inf\"}} {buckets}\nh_sum 1\nh_count {buckets}\n",
+            lines.concat()
+        )
+    };
+    assert_eq!(ok(&histogram(BUCKETS_MAX)).readings.len(), 1);
+    let given = ok(&histogram(BUCKETS_MAX + 1));
+    assert_eq!((given.readings.len(), given.left[&Left::Histogram]), (0, 1));
+}

@@ -155,10 +155,6 @@ fn near(given: Option<f64>, wanted: f64, relative: f64) -> bool {
     given.is_some_and(|given| (given - wanted).abs() <= relative * wanted.abs() + 1e-9)
 }
 
-async fn behaves_like_the_model(bench: Bench) {
-    model_based::check(&bench);
-}
-
 /// `contract!(adapter, future of a fresh store, future of a store on a server of the test's own => tests of outages)`: every
 /// test of the suite as `adapter::…`. A future gives `None` where the store cannot be had, which the test kit then lists as
 /// not run.
@@ -169,7 +165,12 @@ macro_rules! contract {
                 new_series_begin_with_0, histograms_are_read_by_bucket, absent_services_leave_others_alone,
                 nothing_known_is_none, the_step_does_not_change_the_facts, what_was_a_year_ago_is_known_by_the_hour,
                 labels_pick_and_put_together, kinds_that_change_are_told_apart, metrics_are_listed,
-                absurd_questions_are_refused, questions_and_rounds_go_together, behaves_like_the_model);
+                absurd_questions_are_refused, questions_and_rounds_go_together);
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn behaves_like_the_model() {
+                super::model_based::check(|| $open).await;
+            }
             $(contract!(@each $own => $($outage),+);)?
         }
     };

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::model::Kind;
 use crate::question::{History, Question};
 
+mod batch;
 mod folding;
 mod history;
 mod memory;

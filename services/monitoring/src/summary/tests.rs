@@ -127,3 +127,25 @@ fn nothing_observed_has_no_quantile() {
     };
     assert_eq!(below.quantile(0.5, &[-1.0, 2.0]), Some(-1.0));
 }
+
+/// The largest counts and values there can be, added up for ever, are no panic and no infinity in a sketch.
+#[test]
+fn what_is_beyond_numbers_does_no_harm() {
+    let mut all = Levels::none(true);
+    for covered_us in [0, 1, 500_000] {
+        all.merge(&Levels::of_counter(f64::MAX, covered_us));
+    }
+    all.merge(&Levels::of_counter(4.0, 1_000_000));
+    assert_eq!((all.samples, all.max, all.quantile(0.5)), (1, 4.0, Some(4.0)));
+    assert_eq!(crate::question::As::Increase.of_levels(&all), None, "no number");
+    let mut seen = Observations::default();
+    for _ in 0..3 {
+        seen.merge(&Observations {
+            observed: f64::MAX,
+            covered_us: i64::MAX,
+            buckets: vec![i64::MAX, i64::MAX, 1],
+        });
+    }
+    assert_eq!((seen.count(), seen.covered_us), (i64::MAX, i64::MAX));
+    assert!(seen.quantile(0.99, &[1.0, 2.0]).is_some());
+}

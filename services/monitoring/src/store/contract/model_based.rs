@@ -12,7 +12,11 @@ mod oracle;
 
 use oracle::{Adds, Model};
 
-const SEQUENCES: u32 = 500;
+/// Stores, half of which work at the same time. All that ever happened in one stays there and is read back at each
+/// restart, so many sequences in one store would take the square of their number.
+const STORES: u32 = 10;
+/// Sequences in each: they meet what the ones before have left.
+const SEQUENCES: u32 = 50;
 
 /// What a service does between two rounds, and what it says then.
 #[derive(Debug, Clone)]
@@ -227,7 +231,25 @@ async fn step(bench: &Bench, model: &mut Model, operation: &Operation) {
 }
 
 /// Checks many random sequences; a failing one is shrunk to its shortest form. `EMPORIUM_TEST_SEED` repeats a run.
-pub fn check(bench: &Bench) {
+pub async fn check<F>(open: impl Fn() -> F)
+where
+    F: Future<Output = Option<Bench>>,
+{
+    let seed = emporium_test_kit::seed();
+    let mut left = 0..u64::from(STORES);
+    while !left.is_empty() {
+        let mut running = tokio::task::JoinSet::new();
+        for store in left.by_ref().take(STORES as usize / 2) {
+            let Some(bench) = open().await else { return };
+            running.spawn_blocking(move || check_one(&bench, seed.wrapping_add(store)));
+        }
+        while let Some(done) = running.join_next().await {
+            done.unwrap();
+        }
+    }
+}
+
+fn check_one(bench: &Bench, seed: u64) {
     if bench
         .store
         .lacks()
@@ -238,25 +260,23 @@ pub fn check(bench: &Bench) {
     }
     let config = Config {
         cases: SEQUENCES,
-        rng_seed: RngSeed::Fixed(emporium_test_kit::seed()),
+        rng_seed: RngSeed::Fixed(seed),
         failure_persistence: None,
         max_shrink_iters: 500,
         ..Config::default()
     };
     let sequences = proptest::collection::vec(operation(), 1..25);
-    let outcome = tokio::task::block_in_place(|| {
-        TestRunner::new(config).run(&sequences, |operations| {
-            Handle::current().block_on(async {
-                let mut model = Model::new();
-                for operation in &operations {
-                    step(bench, &mut model, operation).await;
-                }
-                for way in 0..2 {
-                    ask(bench, &model, 60, 30_000, operations.len() + 3 * way).await;
-                }
-            });
-            Ok(())
-        })
+    let outcome = TestRunner::new(config).run(&sequences, |operations| {
+        Handle::current().block_on(async {
+            let mut model = Model::new();
+            for operation in &operations {
+                step(bench, &mut model, operation).await;
+            }
+            for way in 0..2 {
+                ask(bench, &model, 60, 30_000, operations.len() + 3 * way).await;
+            }
+        });
+        Ok(())
     });
     if let Err(failure) = outcome {
         panic!("{failure}");

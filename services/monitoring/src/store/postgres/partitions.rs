@@ -1,6 +1,6 @@
 //! Partitions by time: made as they are needed, dropped when they are old.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use emporium_service_kit::{Db, StoreError};
@@ -42,25 +42,23 @@ fn literal(second: i64) -> String {
 }
 
 impl Partitions {
-    /// Sees that points of a tier from `first` to `last` have their partitions.
+    /// Sees that points of a tier at these moments have their partitions. Not the time between them: after a clock that leapt
+    /// (or a machine that began in 1970) that may be half a century.
     pub async fn ensure(
         &self,
         db: &Db,
         tier: Tier,
-        first: OffsetDateTime,
-        last: OffsetDateTime,
+        moments: impl IntoIterator<Item = OffsetDateTime> + Send,
     ) -> Result<(), StoreError> {
-        let (length, end) = (
-            tier.partition_s(),
-            floor(last, tier.partition_s()).unix_timestamp(),
-        );
-        let mut begin = floor(first, length).unix_timestamp();
-        while begin <= end {
+        let begins: BTreeSet<i64> = moments
+            .into_iter()
+            .map(|at| floor(at, tier.partition_s()).unix_timestamp())
+            .collect();
+        for begin in begins {
             if !self.is_known(tier, begin) {
                 make(db, tier, begin).await?;
                 self.note(tier, begin);
             }
-            begin += length;
         }
         Ok(())
     }

@@ -124,10 +124,8 @@ impl Recorder {
         let Some((first_at, last_at)) = span_of(scrapes) else {
             return Ok(Recorded::NotMine);
         };
-        let ahead = last_at.saturating_add(super::partitions::ahead(Tier::Raw));
-        self.partitions
-            .ensure(&self.db, Tier::Raw, first_at, ahead)
-            .await?;
+        let moments: Vec<OffsetDateTime> = scrapes.iter().map(|scrape| scrape.at).collect();
+        self.partitions.ensure(&self.db, Tier::Raw, moments).await?;
         let mut slot = self.memory.lock().await;
         // Out of the slot while it is written: when that fails, nobody knows what was committed, and it is read back.
         let Some(mut memory) = slot.take() else {
@@ -166,7 +164,7 @@ impl Recorder {
     pub async fn tend(&self, now: OffsetDateTime) -> Result<(), StoreError> {
         for tier in Tier::ALL {
             let ahead = now.saturating_add(super::partitions::ahead(tier));
-            self.partitions.ensure(&self.db, tier, now, ahead).await?;
+            self.partitions.ensure(&self.db, tier, [now, ahead]).await?;
         }
         let dropped = self.partitions.drop_old(&self.db, now).await?;
         if dropped > 0 {

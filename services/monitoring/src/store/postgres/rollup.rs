@@ -6,15 +6,14 @@ use emporium_service_kit::{StoreError, Tx};
 use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 
+use super::batch::{Batch, moments_of, next_batch, pending, series_of};
 use super::partitions::table;
 use super::{Recorder, Tier, kind_of};
 use crate::model::Kind;
 use crate::sketch::{Sketch, Unreadable};
 use crate::summary::{Levels, Observations, Shape};
 
-/// Most rounds that one transaction rolls up.
-const ROUNDS_MAX: i64 = 120;
-/// So many series are rolled up at a time: the rows of [`ROUNDS_MAX`] rounds of them fit into memory.
+/// So many series are rolled up at a time: the rows of a batch of rounds of them fit into memory.
 const SERIES_A_TIME: usize = 500;
 
 /// A roll-up, or (without `samples`) a raw point, of a gauge or a counter.
@@ -88,16 +87,6 @@ impl ObservedRow {
     }
 }
 
-/// The rounds that are to be rolled up: their numbers, and the moments of their points.
-#[derive(Debug, Clone, Copy)]
-struct Batch {
-    after: i64,
-    upto: i64,
-    rounds: i64,
-    first_at: OffsetDateTime,
-    last_at: OffsetDateTime,
-}
-
 impl Recorder {
     /// Rolls up what is due, at most some rounds at a time; gives how many rounds it was. Whoever calls it may be killed at any
     /// moment, and others may call it at the same time: the cursor moves with what is written.
@@ -109,10 +98,10 @@ impl Recorder {
                 .pending(tier.as_str(), pending(&mut tx, tier).await?);
             return Ok(0);
         };
+        let moments = moments_of(&mut tx, batch).await?;
         tx.rollback().await?;
-        self.partitions
-            .ensure(&self.db, tier, tier.begin(batch.first_at), batch.last_at)
-            .await?;
+        let begins = moments.into_iter().map(|at| tier.begin(at));
+        self.partitions.ensure(&self.db, tier, begins).await?;
         let mut tx = self.db.begin().await?;
         // Looked at again, and held: somebody else may have been quicker.
         let Some(batch) = next_batch(&mut tx, tier, due_before, true).await? else {
@@ -133,75 +122,6 @@ impl Recorder {
         tx.commit().await?;
         Ok(batch.rounds)
     }
-}
-
-/// The series that have points in the batch.
-async fn series_of(tx: &mut Tx, batch: Batch) -> Result<Vec<i32>, StoreError> {
-    let ids = sqlx::query_scalar(
-        "SELECT series FROM monitoring_level_raw WHERE round > $1 AND round <= $2 AND at >= $3 AND at <= $4
-         UNION
-         SELECT series FROM monitoring_histogram_raw WHERE round > $1 AND round <= $2 AND at >= $3 AND at <= $4
-         ORDER BY series",
-    )
-    .bind(batch.after)
-    .bind(batch.upto)
-    .bind(batch.first_at)
-    .bind(batch.last_at)
-    .fetch_all(tx)
-    .await?;
-    Ok(ids)
-}
-
-async fn pending(tx: &mut Tx, tier: Tier) -> Result<i64, StoreError> {
-    let rounds = sqlx::query_scalar(
-        "SELECT count(*) FROM monitoring_round WHERE round > (SELECT round FROM monitoring_cursor WHERE tier = $1)",
-    )
-    .bind(tier.as_str())
-    .fetch_one(tx)
-    .await?;
-    Ok(rounds)
-}
-
-/// Last number, count, first and last moment of some rounds.
-type Found = (Option<i64>, i64, Option<OffsetDateTime>, Option<OffsetDateTime>);
-
-/// All rounds up to the last one that lies before `due_before`, in their order: after a clock that was ahead for a while,
-/// those of that while go with the next one. `None` when there are none, or another process is at it.
-async fn next_batch(
-    tx: &mut Tx,
-    tier: Tier,
-    due_before: OffsetDateTime,
-    held: bool,
-) -> Result<Option<Batch>, StoreError> {
-    let lock = if held { "FOR UPDATE SKIP LOCKED" } else { "" };
-    let sql = format!("SELECT round FROM monitoring_cursor WHERE tier = $1 {lock}");
-    let after: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
-        .bind(tier.as_str())
-        .fetch_optional(&mut *tx)
-        .await?;
-    let Some(after) = after else {
-        return Ok(None);
-    };
-    let (upto, rounds, first_at, last_at): Found = sqlx::query_as(
-        "SELECT max(round), count(*), min(first_at), max(last_at) FROM (
-            SELECT round, first_at, last_at FROM monitoring_round
-            WHERE round > $1
-              AND round <= (SELECT max(round) FROM monitoring_round WHERE round > $1 AND last_at < $2)
-            ORDER BY round LIMIT $3) AS due",
-    )
-    .bind(after)
-    .bind(due_before)
-    .bind(ROUNDS_MAX)
-    .fetch_one(tx)
-    .await?;
-    let whole = upto.zip(first_at.zip(last_at));
-    Ok(whole.map(|(upto, (first_at, last_at))| Batch {
-        after,
-        upto,
-        rounds,
-        first_at,
-        last_at,
-    }))
 }
 
 type Key = (i32, OffsetDateTime);

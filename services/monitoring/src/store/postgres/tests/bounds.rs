@@ -174,6 +174,53 @@ async fn a_leap_of_the_clock_does_little_harm() {
     );
 }
 
+/// A machine begins in 1970, until somebody tells it the time, perhaps in the middle of a round: the half century between makes
+/// no partitions, and each point is where its clock was.
+#[tokio::test]
+async fn a_leap_over_half_a_century_makes_no_partitions() {
+    let (db, store) = tables().await;
+    let writer = recorder(&db, 1_000);
+    let at = |n: i64| START + seconds(5 * n);
+    let said = |name: &str, at: OffsetDateTime, value: f64| scrape(name, at, vec![counter(name, "c", value)]);
+    let long_ago = OffsetDateTime::UNIX_EPOCH + seconds(77);
+    let rounds = [
+        [said("a", long_ago, 1.0), said("b", long_ago, 1.0)],
+        [said("a", long_ago + seconds(5), 3.0), said("b", at(1), 3.0)],
+        [said("a", at(2), 7.0), said("b", at(2), 7.0)],
+    ];
+    for round in &rounds {
+        assert!(matches!(
+            writer.record(round, round[1].at).await.unwrap(),
+            Recorded::Done { .. }
+        ));
+    }
+    settle(&writer, at(200)).await;
+    for table in [
+        "monitoring_level_raw",
+        "monitoring_level_minute",
+        "monitoring_level_hour",
+    ] {
+        let count = partitions(&db, table).await;
+        assert!(count <= 6, "{table}: {count}");
+    }
+    let question = Question {
+        by: Some(Vec::new()),
+        ..about("c", As::Increase)
+    };
+    let history = store.history(&question, at(200)).await.unwrap();
+    assert_eq!(history.lines[0].values, [Some(4.0 + 6.0)]);
+    let then = Question {
+        from: OffsetDateTime::UNIX_EPOCH,
+        to: OffsetDateTime::UNIX_EPOCH + Duration::HOUR,
+        ..question
+    };
+    let history = store.history(&then, at(200)).await.unwrap();
+    assert!(
+        history.lines.is_empty() || history.lines[0].values == [Some(2.0)],
+        "{history:?}"
+    );
+}
+
 /// Prints what a point takes in each table, and holds it to a bound: after an hour, in which each fourth series was busy.
 #[tokio::test]
 async fn a_series_takes_so_many_bytes() {

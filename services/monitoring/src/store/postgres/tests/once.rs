@@ -125,7 +125,9 @@ async fn work_that_is_broken_off_counts_once() {
     let connected = || connect(&database.url, ServiceName::Monitoring, 4);
     let store = PostgresMonitoring::open(connected()).await.unwrap();
     let mut random = rand::rngs::StdRng::seed_from_u64(emporium_test_kit::seed());
-    let (admin, mut writer, mut broken) = (connected(), recorder(&connected(), 1_000), 0);
+    // One connection, so that it ends none of its own.
+    let admin = connect(&database.url, ServiceName::Monitoring, 1);
+    let (mut writer, mut broken) = (recorder(&connected(), 1_000), 0);
     for n in 0..=ROUNDS {
         let at = said(n)[0].at;
         loop {
