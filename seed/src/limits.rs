@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::records::{
     AddressRecord, AttributeValue, Attributes, Order, OrderCharge, OrderLine, OrderRecord, PaymentRecord,
-    ProductRecord, Refund, StockAdjustmentRecord, UserRecord,
+    ProductRecord, Refund, ReviewRecord, StockAdjustmentRecord, UserRecord,
 };
 
 /// Lines of an order, and as many charges.
@@ -194,6 +194,25 @@ impl Limited for PaymentRecord {
     }
 }
 
+impl Limited for ReviewRecord {
+    fn check(&self) -> Result<(), String> {
+        within((1..=5).contains(&self.rating), "the rating", "1 to 5")?;
+        filled("the title", &self.title, 120)?;
+        for (name, prose, chars_max) in std::iter::once(("the text", &self.text, 8_000)).chain(
+            self.answers
+                .iter()
+                .map(|answer| ("an answer", &answer.text, 4_000)),
+        ) {
+            filled(name, &prose.replace('\n', " "), chars_max)?;
+        }
+        within(self.answers.len() <= 10, "the answers", "10 at most")?;
+        within(self.votes.len() <= 1_000, "the votes", "1,000 at most")?;
+        let attributes = serde_json::to_vec(&self.attributes).map_err(|error| error.to_string())?;
+        within(attributes.len() <= 16 << 10, "the attributes", "16 KiB at most")?;
+        check_time("the time", self.created_at)
+    }
+}
+
 fn amount(amount: i64, least: i64) -> Result<(), String> {
     within(
         (least..=AMOUNT_MAX).contains(&amount),
@@ -333,5 +352,6 @@ mod tests {
         all(generator.users());
         all(generator.orders());
         all(generator.payments());
+        all(generator.reviews());
     }
 }

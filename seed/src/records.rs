@@ -250,6 +250,42 @@ pub enum PaymentRecord {
     },
 }
 
+/// A line for `POST /bulk/reviews`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract's names")]
+pub struct ReviewRecord {
+    pub id: Uuid,
+    pub product_id: Uuid,
+    pub author_id: Uuid,
+    pub rating: i64,
+    pub title: String,
+    pub text: String,
+    pub attributes: BTreeMap<String, serde_json::Value>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    pub answers: Vec<ReviewAnswer>,
+    pub votes: Vec<ReviewVote>,
+}
+
+/// The seller's answer to a review.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract's names")]
+pub struct ReviewAnswer {
+    pub id: Uuid,
+    pub author_id: Uuid,
+    pub text: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
+/// Whether a review helped somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the contract's names")]
+pub struct ReviewVote {
+    pub voter_id: Uuid,
+    pub helpful: bool,
+}
+
 /// The value of `lines` and `charges` together, in minor units.
 pub fn total(lines: &[OrderLine], charges: &[OrderCharge]) -> i64 {
     lines

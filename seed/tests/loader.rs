@@ -103,7 +103,8 @@ fn targets(url: &str) -> Targets {
         users: target.clone(),
         catalog: target.clone(),
         orders: target.clone(),
-        payments: target,
+        payments: target.clone(),
+        reviews: target,
     }
 }
 
@@ -123,9 +124,10 @@ async fn sample_data_arrives_completely_and_in_order() {
     let seen = owners.seen.lock().expect("lock").clone();
     let paths: Vec<_> = seen.iter().map(|(path, _)| path.as_str()).collect();
     let place = |path: &str| paths.iter().position(|seen| *seen == path).expect("sent");
-    let orders = place("/bulk/orders");
-    assert!(place("/bulk/products") < orders && place("/bulk/users") < orders);
-    assert_eq!((paths.len(), paths.contains(&"/bulk/payments")), (4, true));
+    for later in [place("/bulk/orders"), place("/bulk/reviews")] {
+        assert!(place("/bulk/products") < later && place("/bulk/users") < later);
+    }
+    assert_eq!((paths.len(), paths.contains(&"/bulk/payments")), (5, true));
     assert_eq!(
         (
             outcome.answers["products"].loaded,
@@ -141,7 +143,7 @@ async fn sample_data_arrives_completely_and_in_order() {
         .filter(|event| event.finished)
         .map(|event| event.what)
         .collect();
-    assert_eq!(finished.len(), 4);
+    assert_eq!(finished.len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! A shop that never was: products, customers with tastes, and two years of their orders.
+//! A shop that never was: products, customers with tastes, two years of their orders, and what they think of what they bought.
 //!
 //! Every product, customer and order is a pure function of the seed and its number: each has a ChaCha stream of its
 //! own. So nothing is kept in memory, a million products stream in a few megabytes, and the same seed gives the same
@@ -6,8 +6,10 @@
 //! first ones of all larger scales, with the same ids; orders belong to their scale.
 
 mod customers;
+pub mod opinions;
 mod orders;
 mod products;
+mod reviews;
 pub mod seasons;
 mod text;
 pub mod vocabulary;
@@ -16,10 +18,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::Zipf;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::records::{Currency, OrderRecord, PaymentRecord, ProductRecord, UserRecord};
+use crate::records::{Currency, OrderRecord, PaymentRecord, ProductRecord, ReviewRecord, UserRecord};
 use seasons::Calendar;
 use vocabulary::CATEGORY_COUNT;
 
@@ -137,6 +140,8 @@ enum Stream {
     Customer = 2,
     Taste = 3,
     Order = 4,
+    Review = 5,
+    Quality = 6,
 }
 
 /// Makes the sample data of one seed and scale.
@@ -197,6 +202,13 @@ impl Generator {
     pub fn payments(&self) -> impl Iterator<Item = PaymentRecord> + '_ {
         self.orders()
             .filter_map(|record| record.payment("Returned goods"))
+    }
+
+    /// Reviews of bought goods, one for a customer and a product, by the orders that they follow. To know which pairs there
+    /// were, this keeps eight bytes a review.
+    pub fn reviews(&self) -> impl Iterator<Item = ReviewRecord> + '_ {
+        let mut seen = HashSet::new();
+        (0..self.scale.orders()).flat_map(move |index| self.reviews_of_order(index, &mut seen))
     }
 
     /// The randomness of one thing.

@@ -34,28 +34,71 @@ pub(super) fn demand_by_month() -> [[u32; CATEGORY_COUNT]; 12] {
     demand
 }
 
+/// An order as it was made up.
+pub(super) struct Drafted {
+    /// The order, and its refund where something came back.
+    pub records: Vec<OrderRecord>,
+    /// The customer's number.
+    pub buyer: u64,
+    /// The products' numbers, line by line.
+    pub products: Vec<u64>,
+}
+
+impl Drafted {
+    /// When it was placed.
+    pub fn placed_at(&self) -> OffsetDateTime {
+        match self.records.first() {
+            Some(OrderRecord::Order(order)) => order.placed_at,
+            // Never: an order comes before its refund.
+            Some(OrderRecord::Refund(_)) | None => REFERENCE,
+        }
+    }
+
+    /// What was bought.
+    pub fn lines(&self) -> &[OrderLine] {
+        match self.records.first() {
+            Some(OrderRecord::Order(order)) => &order.lines,
+            Some(OrderRecord::Refund(_)) | None => &[],
+        }
+    }
+}
+
 impl Generator {
     /// The order number `index`, and its refund where something came back.
     pub(super) fn order_with_refund(&self, index: u64) -> impl Iterator<Item = OrderRecord> + use<> {
+        self.drafted(index).records.into_iter()
+    }
+
+    /// The order number `index`, with what it was made of.
+    pub(super) fn drafted(&self, index: u64) -> Drafted {
         let mut rng = self.rng(Stream::Order, index);
-        let order = self.order(index, &mut rng);
+        let (order, buyer, products) = self.order(index, &mut rng);
         let refund = refund(&order, &mut rng);
         let mut order = order;
         if refund.as_ref().is_some_and(|refund| refund.lines == order.lines) {
             "returned".clone_into(&mut order.fulfilment);
         }
-        std::iter::once(OrderRecord::Order(order)).chain(refund.map(OrderRecord::Refund))
+        let order = std::iter::once(OrderRecord::Order(order));
+        Drafted {
+            records: order.chain(refund.map(OrderRecord::Refund)).collect(),
+            buyer,
+            products,
+        }
     }
 
-    fn order(&self, index: u64, rng: &mut ChaCha8Rng) -> Order {
+    fn order(&self, index: u64, rng: &mut ChaCha8Rng) -> (Order, u64, Vec<u64>) {
         let placed_at = self.calendar.time_at(index, self.scale.orders());
         let buyer = self.buyer(index, placed_at, rng);
         let customer = self.customer(buyer);
-        let lines = self.basket(&self.taste(buyer), placed_at, rng);
+        let (products, lines) = self
+            .basket(&self.taste(buyer), placed_at, rng)
+            .into_iter()
+            .unzip();
+        let lines: Vec<OrderLine> = lines;
         let charges = charges(total(&lines, &[]), &customer.address.country, rng);
         let letter = self.scale.name()[..1].to_uppercase();
         let number = format!("{letter}{:07}{}", index + 1, self.suffix.to_uppercase());
-        Order {
+        let order = Order {
             id: ids::derive(placed_at, "seed/order", &self.key(self.scale.name(), index)),
             number,
             customer_id: Some(customer.id),
@@ -67,7 +110,8 @@ impl Generator {
             lines,
             charges,
             shipping_address: Some(customer.address),
-        }
+        };
+        (order, buyer, products)
     }
 
     /// The number of the customer who places the order number `index`.
@@ -89,7 +133,7 @@ impl Generator {
     }
 
     /// What is bought together: the first thing sets the tone, the others go with it.
-    fn basket(&self, taste: &Taste, at: OffsetDateTime, rng: &mut ChaCha8Rng) -> Vec<OrderLine> {
+    fn basket(&self, taste: &Taste, at: OffsetDateTime, rng: &mut ChaCha8Rng) -> Vec<(u64, OrderLine)> {
         let count = match rng.random_range(0..20) {
             0..6 => 1,
             6..11 => 2,
@@ -103,25 +147,27 @@ impl Generator {
         } else {
             taste.themes[1]
         };
-        let mut lines: Vec<OrderLine> = Vec::with_capacity(count);
+        let mut lines: Vec<(u64, OrderLine)> = Vec::with_capacity(count);
         for place in 0..count {
             let category = if place == 0 || rng.random_ratio(2, 5) {
                 first
             } else {
                 companion(first, rng)
             };
-            let article = self.article(self.product_for(category, theme, taste, at, rng));
-            if lines.iter().any(|line| line.product_id == article.id) {
+            let blueprint = self.product_for(category, theme, taste, at, rng);
+            let (product, article) = (blueprint.index, self.article(blueprint));
+            if lines.iter().any(|(known, _)| *known == product) {
                 continue;
             }
             let quantity = quantity(article.price, rng);
-            lines.push(OrderLine {
+            let line = OrderLine {
                 product_id: article.id,
                 sku: article.sku,
                 name: article.name,
                 quantity,
                 unit_price: article.price,
-            });
+            };
+            lines.push((product, line));
         }
         lines
     }

@@ -27,12 +27,12 @@ const STOCK_MIN: i64 = 100;
 
 /// What the choice of a product for an order looks at; cheap to make.
 pub(super) struct Blueprint {
-    index: u64,
+    pub index: u64,
     pub category: &'static Category,
     pub theme: usize,
     pub brand: usize,
     pub created_at: OffsetDateTime,
-    noun: &'static Noun,
+    pub noun: &'static Noun,
     rng: ChaCha8Rng,
 }
 

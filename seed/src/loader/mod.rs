@@ -5,13 +5,14 @@
 //! command continues safely, because an owner leaves what it has as it is.
 //!
 //! Products and users go first and side by side, since orders refer to them; then orders together with stock
-//! adjustments. Payments go beside all of them: they name orders, but their owner asks nobody about them. So what is
+//! adjustments, and with reviews where there are any: those of real data would be invented, so only sample data has some. Payments go beside all of them: they name orders, but their owner asks nobody about them. So what is
 //! imported is held against the owners' limits before anything is sent ([`crate::limits`]): no payment may be booked for
 //! an order that is refused.
 //!
 //! A record that an owner refuses after all makes an import fail, when all others are in. Loading sample data leaves it
 //! to the caller ([`LoadOutcome::refused`]).
 
+mod outcome;
 mod progress;
 mod stream;
 
@@ -20,7 +21,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::{ImportError, LoadError};
 use crate::generator::{Generator, Scale};
@@ -29,6 +30,7 @@ use crate::online_retail::{self, OnlineRetail};
 use crate::records::Currency;
 use crate::rejects::RejectFile;
 
+pub use outcome::{BulkAnswer, LoadOutcome, OwnerRejection};
 pub use progress::{Progress, ProgressEvent};
 pub use stream::{RecordSink, STALL_LIMIT, Stopped, load_records};
 
@@ -44,6 +46,8 @@ pub enum Owner {
     Orders,
     /// Charges and refunds.
     Payments,
+    /// Reviews of products.
+    Reviews,
 }
 
 impl fmt::Display for Owner {
@@ -53,6 +57,7 @@ impl fmt::Display for Owner {
             Self::Catalog => "catalog",
             Self::Orders => "orders",
             Self::Payments => "payments",
+            Self::Reviews => "reviews",
         })
     }
 }
@@ -92,6 +97,8 @@ pub struct Targets {
     pub orders: BulkTarget,
     /// The payments service.
     pub payments: BulkTarget,
+    /// The reviews service.
+    pub reviews: BulkTarget,
 }
 
 impl Targets {
@@ -101,76 +108,8 @@ impl Targets {
             Owner::Catalog => &self.catalog,
             Owner::Orders => &self.orders,
             Owner::Payments => &self.payments,
+            Owner::Reviews => &self.reviews,
         }
-    }
-}
-
-/// A record that an owner did not take.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnerRejection {
-    /// The line of the request, from 1.
-    pub line: u64,
-    /// Why.
-    pub reason: String,
-}
-
-/// An owner's answer to one kind of records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BulkAnswer {
-    /// Records that arrived.
-    pub received: u64,
-    /// Records that are new.
-    pub loaded: u64,
-    /// Records that were there already.
-    pub unchanged: u64,
-    /// Records that were refused.
-    #[serde(default)]
-    pub rejected_count: u64,
-    /// The first thousand of them.
-    #[serde(default)]
-    pub rejected: Vec<OwnerRejection>,
-}
-
-/// The owners' answers of a whole load, by what was loaded (`products`, `users`, `orders`, `payments`, `adjustments`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LoadOutcome {
-    /// The answers.
-    pub answers: BTreeMap<&'static str, BulkAnswer>,
-}
-
-impl LoadOutcome {
-    /// How many records the owners refused; anything but 0 deserves a look at the answers.
-    pub fn rejected_count(&self) -> u64 {
-        self.answers.values().map(|answer| answer.rejected_count).sum()
-    }
-
-    /// The first refusal, as an error; none when the owners took everything.
-    pub fn refused(&self) -> Option<LoadError> {
-        Kind::ALL.into_iter().find_map(|kind| {
-            let (owner, what, _) = kind.parts();
-            let answer = self
-                .answers
-                .get(what)
-                .filter(|answer| answer.rejected_count > 0)?;
-            let first = answer.rejected.first();
-            Some(LoadError::Rejected {
-                owner,
-                what,
-                count: answer.rejected_count,
-                line: first.map_or(0, |first| first.line),
-                reason: first.map_or_else(|| "it does not say why".to_owned(), |first| first.reason.clone()),
-            })
-        })
-    }
-
-    /// The outcome, if every record is there.
-    fn complete(self) -> Result<Self, LoadError> {
-        self.refused().map_or(Ok(self), Err)
-    }
-
-    /// How many records are new.
-    pub fn loaded(&self) -> u64 {
-        self.answers.values().map(|answer| answer.loaded).sum()
     }
 }
 
@@ -182,15 +121,17 @@ enum Kind {
     Orders,
     Payments,
     Adjustments,
+    Reviews,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Products,
         Self::Users,
         Self::Orders,
         Self::Payments,
         Self::Adjustments,
+        Self::Reviews,
     ];
 
     fn parts(self) -> (Owner, &'static str, &'static str) {
@@ -200,6 +141,7 @@ impl Kind {
             Self::Orders => (Owner::Orders, "orders", "/bulk/orders"),
             Self::Payments => (Owner::Payments, "payments", "/bulk/payments"),
             Self::Adjustments => (Owner::Catalog, "adjustments", "/bulk/stock-adjustments"),
+            Self::Reviews => (Owner::Reviews, "reviews", "/bulk/reviews"),
         }
     }
 }
@@ -236,8 +178,13 @@ pub async fn load_generated(
     progress: &Progress,
 ) -> Result<LoadOutcome, LoadError> {
     let generator = Arc::new(Generator::new(scale, seed, targets.currency));
-    let (products, users, orders, payments) =
-        (generator.clone(), generator.clone(), generator.clone(), generator);
+    let (products, users, orders, payments, reviews) = (
+        generator.clone(),
+        generator.clone(),
+        generator.clone(),
+        generator.clone(),
+        generator,
+    );
     let ordered = async {
         let first = tokio::try_join!(
             load(targets, Kind::Products, progress, move |sink| sink
@@ -245,17 +192,20 @@ pub async fn load_generated(
             load(targets, Kind::Users, progress, move |sink| sink
                 .extend(users.users())),
         )?;
-        let orders = load(targets, Kind::Orders, progress, move |sink| {
-            sink.extend(orders.orders())
-        });
-        Ok::<_, LoadError>((first, orders.await?))
+        let then = tokio::try_join!(
+            load(targets, Kind::Orders, progress, move |sink| sink
+                .extend(orders.orders())),
+            load(targets, Kind::Reviews, progress, move |sink| sink
+                .extend(reviews.reviews())),
+        )?;
+        Ok::<_, LoadError>((first, then))
     };
     let payments = load(targets, Kind::Payments, progress, move |sink| {
         sink.extend(payments.payments())
     });
-    let (((products, users), orders), payments) = tokio::try_join!(ordered, payments)?;
+    let (((products, users), (orders, reviews)), payments) = tokio::try_join!(ordered, payments)?;
     Ok(LoadOutcome {
-        answers: BTreeMap::from([products, users, orders, payments]),
+        answers: BTreeMap::from([products, users, orders, payments, reviews]),
     })
 }
 

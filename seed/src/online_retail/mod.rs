@@ -35,6 +35,8 @@ pub(crate) mod words;
 use std::path::Path;
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use crate::error::ImportError;
 use crate::limits::Limited;
 use crate::records::{
@@ -63,6 +65,25 @@ pub struct OnlineRetail {
     /// Names of charges, by number of the description, tidy.
     charge_names: Vec<Arc<str>>,
     report: Report,
+}
+
+/// A line of the file.
+#[derive(Debug, Clone, Copy)]
+pub struct FileLine<'a> {
+    /// The invoice's number, in capitals.
+    pub invoice: &'a str,
+    /// Whether the invoice is a cancellation.
+    pub is_cancellation: bool,
+    /// The invoice's earliest time.
+    pub at: OffsetDateTime,
+    /// The customer's number; none for a guest.
+    pub customer: Option<&'a str>,
+    /// The stock code, in capitals.
+    pub code: &'a str,
+    /// Never 0.
+    pub quantity: i32,
+    /// The price of one, in millionths of a pound.
+    pub price_micros: i64,
 }
 
 impl OnlineRetail {
@@ -95,6 +116,23 @@ impl OnlineRetail {
     /// What the import did.
     pub fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// The file's readable lines as they are, invoice by invoice, whatever becomes of them: for measuring.
+    pub fn lines(&self) -> impl Iterator<Item = FileLine<'_>> + '_ {
+        self.table.lines.iter().map(|line| {
+            let invoice = &self.table.invoices[line.invoice as usize];
+            let known = invoice.customer != table::NONE;
+            FileLine {
+                invoice: self.table.invoice_numbers.text(line.invoice),
+                is_cancellation: self.table.is_cancellation(line.invoice),
+                at: invoice.at,
+                customer: known.then(|| &**self.table.customers.text(invoice.customer)),
+                code: self.table.codes.text(line.code),
+                quantity: line.quantity,
+                price_micros: line.price_micros,
+            }
+        })
     }
 
     /// The products, in the order in which the file mentions them.

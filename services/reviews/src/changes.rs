@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::events::{ReviewChanged, ReviewHidden, ReviewPosted, ReviewShown};
 use crate::model::{Review, State};
+use crate::rules;
 
 const ORDER_CONFIRMED: &str = "order.confirmed.v1";
 const ORDER_REFUNDED: &str = "order.refunded.v1";
@@ -172,14 +173,16 @@ impl Changes {
         }
     }
 
-    fn author(&mut self, author: Author) {
+    fn author(&mut self, mut author: Author) {
+        author.name = rules::harmless(&author.name);
         let known = self.authors.get(&author.id);
         if known.is_none_or(|known| known.version < author.version) {
             self.authors.insert(author.id, author);
         }
     }
 
-    fn rated(&mut self, pair: Pair, rated: Rated) {
+    /// Of a review that counts like this; the newest version stays.
+    pub fn rated(&mut self, pair: Pair, rated: Rated) {
         let newest = &mut self.pairs.entry(pair).or_default().rated;
         if newest.is_none_or(|known| known.version < rated.version) {
             *newest = Some(rated);
@@ -320,6 +323,9 @@ mod tests {
             let changes = Changes::read(&order.map(user)).unwrap();
             assert_eq!(changes.authors[&id(1)].name, "v3");
         }
+        let turned = json!({"id": id(1), "name": "\u{202E}Eve\n \u{200F}שלום", "active": true, "version": 1});
+        let changes = Changes::read(&[event(USER_UPDATED, &turned)]).unwrap();
+        assert_eq!(changes.authors[&id(1)].name, "Eve \u{200F}שלום");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! orders, users and of this service change in the projection `ratings`.
 
 pub mod attributes;
+pub mod bulk;
 pub mod changes;
 mod error;
 pub mod events;

@@ -24,17 +24,33 @@ fn no_turns(text: &str) -> garde::Result {
     Ok(())
 }
 
+/// White space, and what Unicode calls `Default_Ignorable_Code_Point` (`DerivedCoreProperties.txt`, version 16): a title of these
+/// alone would be a link that nobody sees. U+2800 is the Braille cell without a dot.
+fn shows_nothing(sign: char) -> bool {
+    sign.is_whitespace()
+        || matches!(sign, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}'
+            | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
+            | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+fn filled(text: &str) -> garde::Result {
+    if text.chars().all(shows_nothing) {
+        return Err(garde::Error::new("must not be empty"));
+    }
+    Ok(())
+}
+
 /// One line with something in it.
 pub fn title(text: &str, cx: &()) -> garde::Result {
-    validate::filled_line(text, cx)?;
+    filled(text)?;
+    validate::line(text, cx)?;
     no_turns(text)
 }
 
 /// Several lines with something in them.
 pub fn prose(text: &str, cx: &()) -> garde::Result {
-    if text.trim().is_empty() {
-        return Err(garde::Error::new("must not be empty"));
-    }
+    filled(text)?;
     lines(text, cx)
 }
 
@@ -42,6 +58,13 @@ pub fn prose(text: &str, cx: &()) -> garde::Result {
 pub fn lines(text: &str, cx: &()) -> garde::Result {
     validate::text(text, cx)?;
     no_turns(text)
+}
+
+/// Another service's text without the characters that no text here may have: it is shown beside texts of this service.
+pub fn harmless(text: &str) -> String {
+    text.chars()
+        .filter(|sign| !sign.is_control() && !is_treacherous(*sign))
+        .collect()
 }
 
 /// A name, where there is one.
@@ -85,6 +108,9 @@ mod tests {
             "a\nb",
             "a\u{7f}",
             "a\u{85}",
+            "\u{200B}",
+            "\u{2800} \u{3164}\u{FEFF}",
+            "\u{E0041}\u{E0042}",
             "\u{202E}gnp.exe",
             "\u{2066}x",
             "a\u{2028}b",

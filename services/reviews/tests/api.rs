@@ -4,7 +4,7 @@
 mod support;
 
 use emporium_service_kit::ServiceName;
-use emporium_test_kit::eventually;
+use emporium_test_kit::{Caller, Reply, eventually};
 use serde_json::json;
 use support::{Shop, new, path};
 use uuid::Uuid;
@@ -300,5 +300,58 @@ async fn each_route_has_its_callers() {
         .get(&list)
         .await
         .expect_problem(403, "caller-not-allowed");
+    shop.reviews.stop().await;
+}
+
+/// The operator alone loads reviews of the past; each is told to the world as any other.
+#[tokio::test]
+async fn the_operator_loads_reviews_of_the_past() {
+    let shop = Shop::open().await;
+    let (product, author) = support::new();
+    let id = "01941f29-7c00-7000-8000-000000000001";
+    let record = json!({"id": id, "product_id": product, "author_id": author, "author_name": "Ada", "rating": 4,
+        "title": "Good", "text": "It fits.", "attributes": {"pros": ["light"]}, "created_at": "2025-01-01T00:00:00Z",
+        "answers": [{"id": Uuid::new_v4(), "author_id": Uuid::new_v4(), "text": "Thank you.", "at": "2025-01-02T00:00:00Z"}],
+        "votes": [{"voter_id": Uuid::new_v4(), "helpful": true}]});
+    let mut bad = record.clone();
+    bad["rating"] = json!(6);
+    let body = format!("{record}\nnope\n\n{bad}\n{record}\n");
+    let load = async |caller: &Caller| {
+        let request = caller.request("POST", "/bulk/reviews");
+        let request = request.header("content-type", "application/x-ndjson");
+        Reply::read(request.body(body.clone())).await
+    };
+    assert_eq!(load(&shop.gateway).await.status, 403);
+    for (loaded, unchanged) in [(1, 1), (0, 2)] {
+        let answer = load(&shop.operator).await.expect(200);
+        assert_eq!(
+            (&answer["received"], &answer["rejected_count"]),
+            (&json!(4), &json!(2))
+        );
+        assert_eq!(
+            (&answer["loaded"], &answer["unchanged"]),
+            (&json!(loaded), &json!(unchanged))
+        );
+        assert_eq!(answer["rejected"][1]["line"], 4);
+    }
+    let list = shop
+        .gateway
+        .get(&format!("/products/{product}/reviews"))
+        .await
+        .expect(200);
+    let review = &list["items"][0];
+    assert_eq!(
+        (&review["id"], &review["helpful"], &review["version"]),
+        (&json!(id), &json!(1), &json!(2))
+    );
+    assert_eq!(review["answers"][0]["text"], "Thank you.");
+    let events = shop.gateway.get("/events").await.expect(200);
+    let kinds: Vec<&str> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["event"]["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["review.posted.v1", "review.answered.v1"]);
     shop.reviews.stop().await;
 }

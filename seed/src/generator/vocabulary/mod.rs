@@ -64,6 +64,18 @@ pub fn category(index: usize) -> &'static Category {
     &kitchen::CATEGORIES[0]
 }
 
+/// The number of the department of the category with the number `index`.
+pub fn department_number(index: usize) -> usize {
+    let mut left = index % CATEGORY_COUNT;
+    for (number, department) in DEPARTMENTS.iter().enumerate() {
+        if left < department.len() {
+            return number;
+        }
+        left -= department.len();
+    }
+    0
+}
+
 /// A kind of goods and the words for it.
 pub struct Category {
     /// The URL's word for it.

@@ -105,9 +105,9 @@ pub async fn list_product_reviews(
         after: Place::read(query.cursor.as_deref(), query.sort)?,
         max: limit + 1,
     };
-    let items = app.store.of_product(&wanted).await?;
-    let page = Page::from_surplus(items, limit, |review| Place::of(review, query.sort));
-    Ok(ReviewPage::new(page, app.as_of()))
+    let (as_of, items) = dated(|| app.as_of(), app.store.of_product(&wanted)).await;
+    let page = Page::from_surplus(items?, limit, |review| Place::of(review, query.sort));
+    Ok(ReviewPage::new(page, as_of))
 }
 
 /// All reviews of an author, the newest first, hidden ones included.
@@ -151,9 +151,9 @@ async fn newest(app: &App, which: Which, page: &PageQuery) -> Result<Json<Review
         before: page.position()?,
         max: page.limit() + 1,
     };
-    let items = app.store.newest(&wanted).await?;
-    let page = Page::from_surplus(items, page.limit(), |review| review.id);
-    Ok(ReviewPage::new(page, app.as_of()))
+    let (as_of, items) = dated(|| app.as_of(), app.store.newest(&wanted)).await;
+    let page = Page::from_surplus(items?, page.limit(), |review| review.id);
+    Ok(ReviewPage::new(page, as_of))
 }
 
 /// `?ids=`
@@ -197,9 +197,31 @@ pub async fn list_summaries(
     State(app): State<App>,
     Query(query): Query<SummariesQuery>,
 ) -> Result<Json<SummaryList>, Error> {
-    let items = app.store.summaries(&query.products()?).await?;
-    Ok(Json(SummaryList {
-        items,
-        as_of: app.as_of(),
-    }))
+    let products = query.products()?;
+    let (as_of, items) = dated(|| app.as_of(), app.store.summaries(&products)).await;
+    Ok(Json(SummaryList { items: items?, as_of }))
+}
+
+/// What is read, with a moment that was over before it was read: whatever was published until then is in it.
+async fn dated<M, T>(moment: impl FnOnce() -> M, read: impl Future<Output = T>) -> (M, T) {
+    let moment = moment();
+    (moment, read.await)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    /// An event that is applied while a list is read is not promised to be in it.
+    #[tokio::test]
+    async fn an_answer_is_dated_before_it_is_read() {
+        let applied = Cell::new(1);
+        let (dated, read) = super::dated(|| applied.get(), async {
+            let read = applied.get();
+            applied.set(2);
+            read
+        })
+        .await;
+        assert!(dated <= read, "{dated} is promised, {read} is there");
+    }
 }

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::store::ReviewStore;
 
 mod below;
+mod bulk;
 mod lists;
 mod reviews;
 
@@ -44,6 +45,8 @@ struct Document;
 
 const GATEWAY: &[ServiceName] = &[ServiceName::Gateway];
 const KEEPERS: &[ServiceName] = &[ServiceName::Gateway, ServiceName::Operator];
+const OPERATOR: &[ServiceName] = &[ServiceName::Operator];
+
 /// All routes, each with its callers.
 pub fn api(ratings: &Arc<ConsumerGroup>) -> Api<App> {
     Api::new(Document::openapi())
@@ -59,6 +62,7 @@ pub fn api(ratings: &Arc<ConsumerGroup>) -> Api<App> {
         .allow(KEEPERS, routes!(below::put_moderation))
         .allow(GATEWAY, routes!(lists::list_author_reviews))
         .allow(KEEPERS, routes!(lists::list_summaries))
+        .allow(OPERATOR, routes!(bulk::bulk_reviews))
         .allow(&ServiceName::ALL, routes!(get_events))
         .merge(Projections::of([ratings]).api())
 }

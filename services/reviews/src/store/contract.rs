@@ -15,6 +15,7 @@ use crate::model::{Opinion, Review, Summary};
 mod concurrency;
 mod generations;
 mod lists;
+mod load;
 mod marks;
 mod model_based;
 pub mod outages;
@@ -27,6 +28,10 @@ use concurrency::{
 use generations::{a_rebuild_beside_the_shop_ends_equal, what_comes_back_by_the_bus_changes_nothing};
 use lists::{
     filters_find_what_fits, lists_are_sorted_and_paged, newest_lists_have_pages, summaries_come_in_batches,
+};
+use load::{
+    loads_and_posts_at_once_lose_nothing, reviews_of_the_past_are_as_if_posted_then,
+    what_is_there_stays_when_the_past_is_loaded,
 };
 use marks::{names_follow_the_users_events, purchases_mark_reviews_whichever_comes_first};
 use outages::{a_pause_is_an_error_in_time, a_restart_loses_nothing};
@@ -257,7 +262,8 @@ macro_rules! contract {
                 purchases_mark_reviews_whichever_comes_first, names_follow_the_users_events,
                 a_rebuild_beside_the_shop_ends_equal, what_comes_back_by_the_bus_changes_nothing,
                 concurrent_posts_make_one_review, concurrent_votes_all_count, concurrent_edits_lose_nothing,
-                everything_at_once_keeps_summaries_right, behaves_like_the_model);
+                everything_at_once_keeps_summaries_right, reviews_of_the_past_are_as_if_posted_then,
+                what_is_there_stays_when_the_past_is_loaded, loads_and_posts_at_once_lose_nothing, behaves_like_the_model);
             contract!(@each $own => a_restart_loses_nothing, a_pause_is_an_error_in_time);
         }
     };

@@ -29,11 +29,13 @@ use async_trait::async_trait;
 use emporium_event_bus::{Consumer, HistoryPage, Outbox};
 use emporium_service_kit::report::Opened;
 use emporium_service_kit::store::POSTGRES;
-use emporium_service_kit::{Environment, StartError, StoreError, StoreSetting};
+use emporium_service_kit::stores::REVIEWS_STORE as SETTING;
+use emporium_service_kit::{Environment, StartError, StoreError};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::listing::{NewestReviews, ProductReviews, Viewer};
-use crate::model::{Opinion, Review, Summary, Votes};
+use crate::model::{Answer, Opinion, Review, Summary, Votes};
 
 #[cfg(test)]
 mod contract;
@@ -41,15 +43,12 @@ mod postgres;
 
 pub use postgres::PostgresReviews;
 
-/// The setting that names the store.
-const SETTING: &str = "EMPORIUM_REVIEWS_STORE";
-
 /// The projection, and the consumer group that feeds it: rating summaries, marks of verified purchases, authors' names. They
 /// are one projection because they hang together: a summary counts marks.
 pub const PROJECTION: &str = "reviews.ratings";
 
 /// A review to be posted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
     /// What it is about.
     pub product_id: Uuid,
@@ -138,6 +137,28 @@ pub enum Moderation {
     Hide(String),
 }
 
+/// A visible review of the past, with what it got.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastReview {
+    /// UUIDv7 of the time of posting.
+    pub id: Uuid,
+    /// When it was posted.
+    pub created_at: OffsetDateTime,
+    /// What the customer posted.
+    pub draft: Draft,
+    /// The seller's answers, oldest first.
+    pub answers: Vec<Answer>,
+    /// Who voted on it, and whether it helped; each voter once.
+    pub votes: Vec<(Uuid, bool)>,
+}
+
+impl PastReview {
+    /// Its version: posting and each answer are one.
+    pub fn version(&self) -> i64 {
+        1 + i64::try_from(self.answers.len()).unwrap_or(i64::MAX - 1)
+    }
+}
+
 /// A store of reviews; the module's documentation says what an adapter has to keep.
 #[async_trait]
 pub trait ReviewStore: Send + Sync {
@@ -160,6 +181,11 @@ pub trait ReviewStore: Send + Sync {
 
     /// Hides a review or shows it; gives it as moderators see it, `None` when there is none.
     async fn moderate(&self, review_id: Uuid, moderation: &Moderation) -> Result<Option<Review>, StoreError>;
+
+    /// Takes reviews of the past that are new, all together or none, and gives how many that were. One whose id is there, or
+    /// whose author has a review of the product, is left out. They count in summaries and have events as if they had been
+    /// posted and answered at their times.
+    async fn load(&self, reviews: &[PastReview]) -> Result<u64, StoreError>;
 
     /// A review that the viewer sees.
     async fn find(&self, review_id: Uuid, viewer: Viewer) -> Result<Option<Review>, StoreError>;
@@ -187,15 +213,22 @@ pub trait ReviewStore: Send + Sync {
 }
 
 /// Opens the store that `EMPORIUM_REVIEWS_STORE` names, or the service's own database when it names none, with the outbox of
-/// its events. The scheme picks the adapter; there is no falling back to another store.
+/// its events. The scheme picks the adapter. An error is one line that names the setting; there is no falling back to another
+/// store.
 pub async fn open(environment: &Environment) -> Result<(Opened<dyn ReviewStore>, Outbox), StartError> {
-    let setting = StoreSetting::new(SETTING, environment.stores.get(SETTING));
+    let setting = environment.stores.setting(SETTING);
     match setting.scheme().as_str() {
-        // Reviews and their events commit together, so both are in the service's own database.
-        POSTGRES if !setting.is_set() => {
-            let (store, outbox) = PostgresReviews::open(environment).await?;
-            let opened = Opened::new(Arc::new(store) as _, environment.db()?, SETTING, []);
-            Ok((opened, outbox))
+        POSTGRES => {
+            let db = setting.postgres(environment).await?;
+            let migrated = PostgresReviews::migrate(&db).await;
+            migrated.map_err(|error| setting.not_migrated(environment, error))?;
+            // Reviews and their events commit together, so the outbox is where the reviews are.
+            let environment = Environment {
+                db: Some(db.clone()),
+                ..environment.clone()
+            };
+            let (store, outbox) = PostgresReviews::open(db.clone(), &environment).await?;
+            Ok((Opened::new(Arc::new(store) as _, db, SETTING, []), outbox))
         }
         _ => Err(setting.unknown_scheme(&[POSTGRES])),
     }

@@ -2,18 +2,16 @@
 
 #![allow(dead_code)] // no test file uses all of it
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
-use axum::extract::{Query, State};
+use axum::Router;
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
-use axum::routing::get;
-use axum::{Json, Router};
 use emporium_event_bus::Bus;
 use emporium_event_bus::CloudEvent;
 use emporium_event_bus::bus::postgres::PostgresBus;
-use emporium_event_bus::history::{HistoryItem, HistoryPage, HistoryQuery};
 use emporium_service_kit::{Clock, ServiceName};
-use emporium_test_kit::{Caller, Keys, TestDatabase, TestService, service};
+use emporium_test_kit::{Caller, HistoryOwner, Keys, TestDatabase, TestService, service};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -25,46 +23,6 @@ pub fn new() -> (Uuid, Uuid) {
 /// Where a review is.
 pub fn path(review: &Value) -> String {
     format!("/reviews/{}", review["id"].as_str().unwrap())
-}
-
-/// An owner that has nothing but a history.
-pub struct Owner {
-    pub url: String,
-    events: Mutex<Vec<CloudEvent>>,
-}
-
-impl Owner {
-    async fn start() -> Arc<Self> {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let owner = Arc::new(Self {
-            url: format!("http://{}", listener.local_addr().unwrap()),
-            events: Mutex::default(),
-        });
-        let app = Router::new()
-            .route("/events", get(page))
-            .with_state(owner.clone());
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        owner
-    }
-}
-
-async fn page(State(owner): State<Arc<Owner>>, Query(query): Query<HistoryQuery>) -> Json<HistoryPage> {
-    let events = owner.events.lock().unwrap();
-    let after = usize::try_from(query.after).unwrap();
-    let items: Vec<HistoryItem> = (query.after + 1..)
-        .zip(events.iter().skip(after).take(50))
-        .map(|(position, event)| HistoryItem {
-            position,
-            event: event.clone(),
-            recorded_at: None,
-        })
-        .collect();
-    Json(HistoryPage {
-        next_after: items.last().map_or(query.after, |item| item.position),
-        at_end: after + items.len() == events.len(),
-        end: i64::try_from(events.len()).ok(),
-        items,
-    })
 }
 
 /// The service reads its own history by HTTP, as any other. Its address is known only when it runs, so this passes on.
@@ -83,15 +41,15 @@ pub struct Shop {
     pub reviews: TestService,
     pub gateway: Caller,
     pub operator: Caller,
-    orders: Arc<Owner>,
-    users: Arc<Owner>,
+    orders: Arc<HistoryOwner>,
+    users: Arc<HistoryOwner>,
     bus: PostgresBus,
     _bus_database: TestDatabase,
 }
 
 impl Shop {
     pub async fn open() -> Self {
-        let (orders, users) = (Owner::start().await, Owner::start().await);
+        let (orders, users) = (HistoryOwner::start().await, HistoryOwner::start().await);
         let way = Way::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let itself = format!("http://{}", listener.local_addr().unwrap());
@@ -133,7 +91,7 @@ impl Shop {
         } else {
             &self.orders
         };
-        owner.events.lock().unwrap().push(event.clone());
+        owner.write(&event);
         self.bus.append(&[event]).await.unwrap();
     }
 

@@ -11,14 +11,18 @@ use async_trait::async_trait;
 use emporium_event_bus::projection::PostgresProjection;
 use emporium_event_bus::{Consumer, HistoryPage, Outbox};
 use emporium_service_kit::{Clock, Db, Environment, StartError, StoreError};
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use uuid::Uuid;
 
-use super::{AnswerDraft, Answered, Draft, Edit, Edited, Moderation, PROJECTION, Posted, ReviewStore, Voted};
+use super::{
+    AnswerDraft, Answered, Draft, Edit, Edited, Moderation, PROJECTION, PastReview, Posted, ReviewStore,
+    Voted,
+};
 use crate::listing::{NewestReviews, ProductReviews, Viewer};
 use crate::model::{Review, Summary};
 
 mod filter;
+mod load;
 mod ratings;
 mod read;
 mod write;
@@ -36,18 +40,20 @@ pub struct PostgresReviews {
 }
 
 impl PostgresReviews {
-    /// Brings the service's own database up to date and opens the store in it; gives the outbox as well.
-    pub async fn open(environment: &Environment) -> Result<(Self, Outbox), StartError> {
-        let (db, service) = (environment.db()?, environment.service);
-        db.migrate(&MIGRATIONS, "reviews")
-            .await
-            .map_err(|source| StartError::Migrate { service, source })?;
+    /// Makes the tables, or brings them up to date.
+    pub async fn migrate(db: &Db) -> Result<(), MigrateError> {
+        db.migrate(&MIGRATIONS, "reviews").await
+    }
+
+    /// Opens the store in a database that has its tables, which is also the environment's, where the outbox is; gives the
+    /// outbox as well.
+    pub async fn open(db: Db, environment: &Environment) -> Result<(Self, Outbox), StartError> {
+        let service = environment.service;
         let outbox = Outbox::open(environment).await?;
         let projection = PostgresProjection::open(db.clone(), service, PROJECTION, Ratings)
             .await
-            .map_err(|error| StartError::Store {
+            .map_err(|error| StartError::Migrate {
                 service,
-                setting: "EMPORIUM_DATABASE_URL",
                 source: error.into(),
             })?;
         let store = Self {
@@ -89,6 +95,10 @@ impl ReviewStore for PostgresReviews {
 
     async fn moderate(&self, review_id: Uuid, moderation: &Moderation) -> Result<Option<Review>, StoreError> {
         self.decide(review_id, moderation).await
+    }
+
+    async fn load(&self, reviews: &[PastReview]) -> Result<u64, StoreError> {
+        self.load_past(reviews).await
     }
 
     async fn find(&self, review_id: Uuid, viewer: Viewer) -> Result<Option<Review>, StoreError> {

@@ -40,7 +40,9 @@ async fn on(db: Db) -> Bench {
         metrics: Metrics::new(ServiceName::Reviews),
         shutdown: tokio_util::sync::CancellationToken::new(),
     };
-    let (store, _) = PostgresReviews::open(&environment).await.unwrap();
+    let db = environment.db().unwrap();
+    PostgresReviews::migrate(&db).await.unwrap();
+    let (store, _) = PostgresReviews::open(db, &environment).await.unwrap();
     Bench {
         store: Arc::new(store),
         clock,
