@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 /// Half-lives of an era.
 const ERA: i64 = 16;
 /// Quanta of a weight of 1 at the beginning of an era.
-const QUANTA: f64 = 16_384.0;
+pub const QUANTA: f64 = 16_384.0;
 /// Steps of [`exp2_fraction`]: beyond what a quantum shows.
 const STEPS: u32 = 40;
 
@@ -119,6 +119,12 @@ impl Decayed {
                 self.sums[slot] = self.sums[slot].saturating_add(other.sums[slot]);
             }
         }
+    }
+
+    /// Whether it has baskets of an era that has not begun at `now`, which is [`HalfLife::now`].
+    #[allow(clippy::cast_precision_loss)] // 16
+    pub fn is_ahead(&self, now: f64) -> bool {
+        self.eras.iter().any(|era| f64::from(*era) * ERA as f64 > now)
     }
 
     /// The number of baskets as it is now, where `now` is [`HalfLife::now`]. Baskets of a future era count as if it began

@@ -2,6 +2,7 @@
 
 use std::hash::BuildHasher;
 
+use time::Duration;
 use time::macros::datetime;
 
 use super::*;
@@ -62,6 +63,42 @@ fn pairs_weigh_by_age_and_size() {
     assert_eq!((found[0].2, found[1].2), (2, 1));
 }
 
+/// Beyond six and a half half-lives age makes no difference any more, however high it is.
+#[test]
+fn what_is_old_still_tells() {
+    let baskets = [
+        basket(1, 0, &[1, 2]),
+        basket(2, 360, &[1, 3]),
+        basket(3, 399, &[1, 4]),
+        basket(4, 5_500, &[1, 5]),
+    ];
+    let found = scores(&[anchor(1, 1.0)], &baskets);
+    let expected = [0.5, 2_f64.powi(-6) / 2.0, 0.005, 0.005];
+    assert_eq!(found.len(), expected.len());
+    for ((_, score, _), expected) in found.into_iter().zip(expected) {
+        assert_near(score, expected);
+    }
+}
+
+/// Of a good that sold years ago all sums are gone: what is left of the formulas is finite, and in the order of the rarest.
+#[test]
+fn faded_goods_have_a_score() {
+    let faded = |baskets| Demand {
+        baskets,
+        season: 0.0,
+        week: 0.0,
+    };
+    assert_near(
+        faded(90).candidate(),
+        10_f64.powf(-0.7) * (0.1_f64 / 100.0).powf(0.3),
+    );
+    assert!(faded(90).candidate() < faded(9).candidate());
+    assert_near(faded(90).anchor(), 10_f64.powf(-0.3));
+    assert_near(faded(90).again(2), 2.0);
+    let sells = |week| Demand { week, ..faded(90) }.popularity();
+    assert!(sells(0.009) == 0.0 && sells(0.0) == 0.0 && sells(0.011) > 0.01);
+}
+
 #[test]
 fn anchors_add_up_and_the_strongest_is_the_reason() {
     let baskets = [
@@ -93,14 +130,6 @@ fn only_the_newest_baskets_of_each_anchor_tell() {
     };
     assert_eq!(goods(&[anchor(1, 1.0), anchor(4, 1.0)], &baskets), [2, 5]);
     assert_eq!(goods(&[anchor(1, 1.0)], &baskets[1..]), [2, 3]);
-    let horizon = HORIZON.whole_days();
-    assert_eq!(
-        goods(
-            &[anchor(1, 1.0)],
-            &[basket(1, horizon, &[1, 2]), basket(2, horizon + 1, &[1, 3])]
-        ),
-        [2]
-    );
     let large: Vec<u128> = (1..=u128::try_from(BASKET_GOODS_MAX).unwrap()).collect();
     assert_eq!(
         goods(&[anchor(1, 1.0)], &[basket(1, 0, &large)]).len(),

@@ -20,6 +20,8 @@
 //!   are those of the set of events. So no floating-point sum is kept, since its bits depend on the order of additions.
 //! - **Now is the time of the newest order**, if that is not in the future; else an imported old history would be of no
 //!   weight at all. Without any order it is the clock's.
+//! - **What is old is not gone**: after years without an order, one order leaves every shelf filled, by the formulas' floor of a
+//!   pair and, on what is popular, by the number of baskets.
 //! - **Only goods that the catalog has told of, and that are not archived, are suggested.** Others still count as what was
 //!   bought.
 //! - **Guests' baskets count** for what is bought together and what is popular; they have no shelf of their own.
@@ -123,7 +125,7 @@ pub trait RecommendationStore: Send + Sync {
     /// as many units were given back as bought.
     async fn buy_again(&self, customer: Uuid, limit: usize) -> Result<Made, StoreError>;
 
-    /// What many buy these days.
+    /// What many buy these days; then, with a score of 0, what is in most baskets.
     async fn popular(&self, limit: usize) -> Result<Made, StoreError>;
 
     /// The subject's stamp now; `None` when one of `shown` is not sold any more.

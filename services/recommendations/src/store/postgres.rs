@@ -20,6 +20,7 @@ mod customers;
 mod feed;
 mod goods;
 mod moment;
+mod popular;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -102,7 +103,7 @@ impl RecommendationStore for PostgresRecommendations {
 
     async fn popular(&self, limit: usize) -> Result<Made, StoreError> {
         let mut moment = self.moment().await?;
-        let items = moment.popular(limit).await?;
+        let items = popular::popular(&mut moment, limit).await?;
         made(moment, Subject::Everybody, items).await
     }
 

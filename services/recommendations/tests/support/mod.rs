@@ -1,68 +1,21 @@
 //! The service on a real database and a real bus. The owners of events are played: the end-to-end tests have the real ones.
 #![allow(dead_code)] // each test file uses its part
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use axum::extract::{Query, State};
-use axum::routing::get;
-use axum::{Json, Router};
 use emporium_event_bus::CloudEvent;
-use emporium_event_bus::history::{HistoryItem, HistoryPage, HistoryQuery};
 use emporium_recommendations::Config;
 use emporium_service_kit::{Clock, Environment, ServiceName};
-use emporium_test_kit::{Caller, Keys, TestService, eventually};
+use emporium_test_kit::{Caller, HistoryOwner, Keys, TestService, eventually};
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-/// A service that has nothing but a history.
-pub struct Owner {
-    url: String,
-    events: Mutex<Vec<CloudEvent>>,
-}
-
-impl Owner {
-    async fn start() -> Arc<Self> {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let owner = Arc::new(Self {
-            url: format!("http://{}", listener.local_addr().unwrap()),
-            events: Mutex::default(),
-        });
-        let app = Router::new()
-            .route("/events", get(page))
-            .with_state(owner.clone());
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        owner
-    }
-}
-
-async fn page(State(owner): State<Arc<Owner>>, Query(query): Query<HistoryQuery>) -> Json<HistoryPage> {
-    let events = owner.events.lock().unwrap();
-    let (after, limit) = (
-        usize::try_from(query.after).unwrap(),
-        usize::try_from(query.limit).unwrap(),
-    );
-    let items: Vec<HistoryItem> = (query.after + 1..)
-        .zip(events.iter().skip(after).take(limit))
-        .map(|(position, event)| HistoryItem {
-            position,
-            event: event.clone(),
-            recorded_at: Some(event.time),
-        })
-        .collect();
-    Json(HistoryPage {
-        next_after: items.last().map_or(query.after, |item| item.position),
-        at_end: after + items.len() == events.len(),
-        end: i64::try_from(events.len()).ok(),
-        items,
-    })
-}
 
 /// The service and those around it.
 pub struct Shop {
     pub service: TestService,
     pub gateway: Caller,
     pub operator: Caller,
-    owners: Vec<(ServiceName, Arc<Owner>)>,
+    owners: Vec<(ServiceName, Arc<HistoryOwner>)>,
 }
 
 impl Shop {
@@ -74,10 +27,10 @@ impl Shop {
     pub async fn start_with(cache_seconds: u64, events: &[CloudEvent]) -> Self {
         let mut owners = Vec::new();
         for name in emporium_recommendations::OWNERS {
-            owners.push((name, Owner::start().await));
+            owners.push((name, HistoryOwner::start().await));
         }
         for event in events {
-            owner(&owners, event).events.lock().unwrap().push(event.clone());
+            owner(&owners, event).write(event);
         }
         let peers: Vec<_> = owners
             .iter()
@@ -103,11 +56,7 @@ impl Shop {
     /// An owner writes events down, and its relay publishes them.
     pub async fn publish(&self, events: &[CloudEvent]) {
         for event in events {
-            owner(&self.owners, event)
-                .events
-                .lock()
-                .unwrap()
-                .push(event.clone());
+            owner(&self.owners, event).write(event);
         }
         let bus = emporium_event_bus::open(&self.service.environment).await.unwrap();
         bus.append(events).await.unwrap();
@@ -141,7 +90,7 @@ impl Shop {
     }
 }
 
-fn owner<'a>(owners: &'a [(ServiceName, Arc<Owner>)], event: &CloudEvent) -> &'a Owner {
+fn owner<'a>(owners: &'a [(ServiceName, Arc<HistoryOwner>)], event: &CloudEvent) -> &'a HistoryOwner {
     let (_, owner) = owners
         .iter()
         .find(|(name, _)| event.source == format!("/{name}"))

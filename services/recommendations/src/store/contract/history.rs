@@ -14,8 +14,10 @@ use uuid::Uuid;
 
 /// When random histories begin.
 const BEGIN: OffsetDateTime = datetime!(2024-01-01 0:00 UTC);
-/// How long they are, so that some orders are beyond the horizon.
+/// How long they are, but for the years in which nobody bought anything.
 const MINUTES: i64 = 500 * 24 * 60;
+/// The longest such time. Weights of 15 years ago are gone, but for their floor.
+const GAP_YEARS_MAX: i64 = 15;
 
 fn event(kind: &str, at: OffsetDateTime, data: &Value) -> CloudEvent {
     let source = if kind.starts_with("product") {
@@ -119,8 +121,13 @@ pub fn random(seed: u64, number: u16) -> History {
             history.events.push(product(good, version, active));
         }
     }
+    // Half of them: what is before some day happened years earlier.
+    let gap = Gap {
+        until: BEGIN + Duration::minutes(rng.random_range(0..MINUTES)),
+        days: rng.random_range(0..2) * rng.random_range(1..=GAP_YEARS_MAX * 365),
+    };
     for _ in 0..rng.random_range(1..14) {
-        add_order(&mut history, &mut rng);
+        add_order(&mut history, &gap, &mut rng);
     }
     for _ in 0..rng.random_range(0..3) {
         let (customer, good) = (
@@ -136,8 +143,25 @@ pub fn random(seed: u64, number: u16) -> History {
     history
 }
 
-fn add_order(history: &mut History, rng: &mut StdRng) {
-    let at = BEGIN + Duration::minutes(rng.random_range(0..MINUTES));
+/// A time in which nobody bought anything.
+struct Gap {
+    until: OffsetDateTime,
+    days: i64,
+}
+
+impl Gap {
+    /// When what would have happened then without it did happen.
+    fn shift(&self, at: OffsetDateTime) -> OffsetDateTime {
+        if at < self.until {
+            at - Duration::days(self.days)
+        } else {
+            at
+        }
+    }
+}
+
+fn add_order(history: &mut History, gap: &Gap, rng: &mut StdRng) {
+    let at = gap.shift(BEGIN + Duration::minutes(rng.random_range(0..MINUTES)));
     let customer = rng
         .random_bool(0.8)
         .then(|| *history.customers.choose(rng).unwrap());
@@ -167,8 +191,8 @@ fn add_order(history: &mut History, rng: &mut StdRng) {
 }
 
 /// The events in some order, some of them several times, in batches.
-pub fn deliveries<'a>(events: &'a [CloudEvent], rng: &mut StdRng) -> Vec<Vec<&'a CloudEvent>> {
-    let mut all: Vec<&CloudEvent> = events.iter().collect();
+pub fn deliveries<'a>(events: &[&'a CloudEvent], rng: &mut StdRng) -> Vec<Vec<&'a CloudEvent>> {
+    let mut all: Vec<&CloudEvent> = events.to_vec();
     for _ in 0..rng.random_range(0..4) {
         all.push(events.choose(rng).unwrap());
     }

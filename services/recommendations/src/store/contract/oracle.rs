@@ -40,10 +40,10 @@ impl Oracle<'_> {
     }
 
     fn c(&self, i: Uuid, j: Uuid) -> f64 {
-        let near = self.with(i).filter(|order| {
-            i != j && order.goods.contains_key(&j) && order.at >= self.now - Duration::days(365)
-        });
-        near.map(|order| self.decay(order, 60.0) / order.goods.len() as f64)
+        let both = self
+            .with(i)
+            .filter(|order| i != j && order.goods.contains_key(&j));
+        both.map(|order| self.decay(order, 60.0).max(0.01) / order.goods.len() as f64)
             .sum()
     }
 
@@ -60,14 +60,11 @@ impl Oracle<'_> {
         self.history.goods.iter().copied()
     }
 
-    /// In how many baskets within the horizon the good is with another one of these.
+    /// In how many baskets the good is with another one of these.
     pub fn together(&self, anchors: &BTreeSet<Uuid>, good: Uuid) -> u32 {
         let with = self.with(good).filter(|order| {
-            order.at >= self.now - Duration::days(365)
-                && order
-                    .goods
-                    .keys()
-                    .any(|other| *other != good && anchors.contains(other))
+            let mut goods = order.goods.keys();
+            goods.any(|other| *other != good && anchors.contains(other))
         });
         u32::try_from(with.count()).unwrap()
     }
@@ -181,10 +178,19 @@ impl Oracle<'_> {
             .collect()
     }
 
-    pub fn popular(&self) -> Scores {
-        let bought = self
-            .goods()
-            .filter(|good| self.sold(*good) && self.with(*good).next().is_some());
-        bought.map(|good| (good, self.w(good))).collect()
+    /// What sells these days, or does not and was bought, with the number of baskets.
+    pub fn popular(&self) -> BTreeMap<Uuid, (f64, usize)> {
+        let mut popular: BTreeMap<Uuid, (f64, usize)> = BTreeMap::new();
+        for order in &self.history.orders {
+            for good in order.goods.keys().filter(|good| self.sold(**good)) {
+                let (week, baskets) = popular.entry(*good).or_default();
+                *week += self.decay(order, 7.0);
+                *baskets += 1;
+            }
+        }
+        for (week, _) in popular.values_mut().filter(|(week, _)| *week < 0.01) {
+            *week = 0.0;
+        }
+        popular
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use emporium_event_bus::CloudEvent;
 use emporium_event_bus::history::HistoryItem;
 use emporium_event_bus::projection::{Cursor, Generations, Piece, Work};
+use futures::future::join_all;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -20,6 +21,8 @@ use crate::model::{Reason, Scope, Suggestion};
 
 /// How many histories; they share nothing but the time.
 const SEQUENCES: u16 = 510;
+/// So many are delivered together, mixed, before any of them is looked at.
+const TOGETHER: u16 = 10;
 /// After how many the generations are compared: their digests are of all that was applied by then.
 const COMPARED_EVERY: u16 = 50;
 /// Rounding to quanta, and the oracle has no eras.
@@ -32,17 +35,29 @@ pub async fn any_order_and_repetition_gives_the_same(store: Store) {
     let generations = projection.generations().unwrap();
     let work = begin(generations).await;
     let (mut all, mut now) = (History::default(), None);
-    for number in 0..SEQUENCES {
-        let history = random(seed, number);
-        deliver(&store, generations, &work, &history, &mut rng).await;
-        now = now.max(history.orders.iter().map(|order| order.at).max());
-        check(&store, &history, now.unwrap(), &mut rng).await;
-        all.goods.extend(&history.goods);
-        all.sold.extend(&history.sold);
-        all.orders.extend(history.orders);
-        if number % COMPARED_EVERY == COMPARED_EVERY - 1 {
-            equal(generations, &work, number).await;
-            check_popular(&store, &all, now.unwrap()).await;
+    for first in (0..SEQUENCES).step_by(usize::from(TOGETHER)) {
+        let histories: Vec<History> = (first..first + TOGETHER)
+            .map(|number| random(seed, number))
+            .collect();
+        deliver(&store, generations, &work, &histories, &mut rng).await;
+        let times = histories
+            .iter()
+            .flat_map(|history| history.orders.iter().map(|order| order.at));
+        now = now.max(times.max());
+        let checks = histories.iter().map(|history| {
+            let rng = StdRng::seed_from_u64(rng.random());
+            check(&store, history, now.unwrap(), rng)
+        });
+        join_all(checks).await;
+        for history in histories {
+            all.goods.extend(&history.goods);
+            all.sold.extend(&history.sold);
+            all.orders.extend(history.orders);
+        }
+        check_popular(&store, &all, now.unwrap()).await;
+        let done = first + TOGETHER;
+        if done.is_multiple_of(COMPARED_EVERY) {
+            equal(generations, &work, done).await;
         }
     }
     // What was built the other way is read now, and says the same.
@@ -86,16 +101,17 @@ async fn deliver(
     store: &Store,
     generations: &dyn Generations,
     work: &Work,
-    history: &History,
+    histories: &[History],
     rng: &mut StdRng,
 ) {
-    for batch in deliveries(&history.events, rng) {
+    let events: Vec<&CloudEvent> = histories.iter().flat_map(|history| &history.events).collect();
+    for batch in deliveries(&events, rng) {
         if rng.random_bool(0.7) {
             fill(generations, work, &batch).await;
         }
     }
     let projection = store.projection();
-    for batch in deliveries(&history.events, rng) {
+    for batch in deliveries(&events, rng) {
         projection.apply(&batch).await.unwrap();
     }
 }
@@ -122,7 +138,7 @@ async fn equal(generations: &dyn Generations, work: &Work, number: u16) {
     let comparison = generations.compare(work, &[]).await.unwrap().unwrap();
     assert!(
         comparison.equal(),
-        "by history {number}: {:#?}",
+        "after {number} histories: {:#?}",
         comparison.differences
     );
 }
@@ -153,7 +169,8 @@ fn check_list(what: &str, items: &[Suggestion], scores: &Scores, limit: usize) {
     }
 }
 
-async fn check(store: &Store, history: &History, now: OffsetDateTime, rng: &mut StdRng) {
+async fn check(store: &Store, history: &History, now: OffsetDateTime, mut rng: StdRng) {
+    let rng = &mut rng;
     let oracle = Oracle { history, now };
     let limit = rng.random_range(1..10);
     let product = *history.goods.choose(rng).unwrap();
@@ -216,5 +233,21 @@ fn check_reason(oracle: &Oracle<'_>, customer: Uuid, item: &Suggestion, past: &B
 async fn check_popular(store: &Store, all: &History, now: OffsetDateTime) {
     let oracle = Oracle { history: all, now };
     let found = store.popular(50).await.unwrap();
-    check_list("popular", &found.items, &oracle.popular(), 50);
+    let popular = oracle.popular();
+    let scores = popular.iter().map(|(good, (week, _))| (*good, *week)).collect();
+    check_list("popular", &found.items, &scores, 50);
+    // Of those that do not sell these days, those in most baskets are there, in that order.
+    let shown: Vec<usize> = found
+        .items
+        .iter()
+        .filter(|item| item.score == 0.0)
+        .map(|item| popular[&item.product_id].1)
+        .collect();
+    let mut old: Vec<usize> = popular
+        .values()
+        .filter(|(week, _)| *week == 0.0)
+        .map(|(_, baskets)| *baskets)
+        .collect();
+    old.sort_unstable_by(|a, b| b.cmp(a));
+    assert_eq!(shown, old[..shown.len()]);
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::goods::{Ranked, best, explain, ranked};
 use super::moment::{Bought, Good, Moment};
+use super::popular::popular;
 use crate::model::{Reason, Scope, Suggestion};
 use crate::scoring::{ANCHORS_MAX, Anchor, Baskets, ById, all_goods, recency};
 use crate::store::JUST_BOUGHT;
@@ -65,7 +66,7 @@ pub(super) async fn for_you(
 ) -> Result<Vec<Suggestion>, sqlx::Error> {
     let past = past(&moment.bought(customer).await?);
     if past.is_empty() {
-        return moment.popular(limit).await;
+        return popular(moment, limit).await;
     }
     let ids: Vec<Uuid> = past.keys().copied().collect();
     let mut goods = moment.goods(&ids).await?;
@@ -152,9 +153,9 @@ async fn fill(
     if scope == Scope::New {
         shown.extend(past.keys());
     }
-    let popular = moment.popular(limit + shown.len()).await?;
+    let filling = popular(moment, limit + shown.len()).await?;
     items.extend(
-        popular
+        filling
             .into_iter()
             .filter(|item| !shown.contains(&item.product_id)),
     );

@@ -70,7 +70,7 @@ const ADD_BASKETS: &str = "
     SELECT $1, o.order_id, o.customer_id, o.placed_at, l.size, l.goods, l.units
     FROM unnest($2::uuid[], $3::uuid[], $4::timestamptz[]) AS o (order_id, customer_id, placed_at)
     JOIN (
-        SELECT order_id, count(*)::integer AS size, array_agg(good_id ORDER BY good_id) AS goods,
+        SELECT order_id, count(*)::integer AS size, string_agg(uuid_send(good_id), '' ORDER BY good_id) AS goods,
                array_agg(units ORDER BY good_id) AS units
         FROM unnest($5::uuid[], $6::uuid[], $7::bigint[]) AS l (order_id, good_id, units) GROUP BY order_id
     ) AS l ON l.order_id = o.order_id

@@ -43,7 +43,7 @@ pub(super) fn ranked(companion: &Companion, good: &Good) -> Ranked {
 }
 
 /// Says of each of these why it is there.
-pub(super) fn explain(items: &mut [Suggestion], baskets: &Baskets<'_>) {
+pub(super) fn explain(items: &mut [Suggestion], baskets: &Baskets) {
     let goods: Vec<Uuid> = items.iter().map(|item| item.product_id).collect();
     for (item, because) in items.iter_mut().zip(baskets.reasons(&goods)) {
         if item.reason == Reason::BoughtTogether {

@@ -5,15 +5,16 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::decay::{Decayed, HalfLife};
-use crate::model::{Reason, Suggestion};
-use crate::scoring::{Anchor, BASKETS_MAX, Basket, ById, Demand, HORIZON};
+use crate::decay::{Decayed, HalfLife, QUANTA};
+use crate::scoring::{Anchor, BASKETS_MAX, Basket, ById, Demand, SELLS_MIN};
 use crate::store::{CUSTOMER_BASKETS_MAX, CUSTOMER_LINES_MAX, Subject};
 
 /// A snapshot of the live generation.
 pub struct Moment {
     tx: Tx,
     generation: i16,
+    /// What stamps begin with.
+    edition: String,
     /// The time of the newest order that is not in the future; the clock's, when there is none.
     pub now: OffsetDateTime,
 }
@@ -25,10 +26,12 @@ pub struct Good {
     pub demand: Demand,
     /// The catalog has told of it and not archived it.
     pub sold: bool,
+    /// It has orders of a time to come, which count less than the index says.
+    pub ahead: bool,
 }
 
 /// A customer's order.
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 pub struct Bought {
     /// When it was placed.
     pub placed_at: OffsetDateTime,
@@ -66,12 +69,14 @@ impl GoodRow {
         Good {
             demand: Demand::of(self.baskets, &season, &week, now),
             sold: self.active,
+            ahead: week.is_ahead(HalfLife::Week.now(now)),
         }
     }
 }
 
+/// A generation that is live for the second time is not the one that it was: its stamps have the moment of the switch.
 const LIVE: &str = "
-    SELECT p.live, coalesce((SELECT b.placed_at FROM recommendations_basket AS b
+    SELECT p.live, concat(p.live, '@', extract(epoch FROM p.live_since)), coalesce((SELECT b.placed_at FROM recommendations_basket AS b
         WHERE b.generation = p.live AND b.placed_at <= $1 ORDER BY b.placed_at DESC LIMIT 1), $1)
     FROM recommendations_projections AS p WHERE p.projection = 'recommendations'";
 
@@ -84,8 +89,8 @@ const BASKETS: &str = "
         FROM unnest($2::uuid[]) AS anchor (good_id)
         CROSS JOIN LATERAL (
             SELECT order_id FROM recommendations_purchase
-            WHERE generation = $1 AND good_id = anchor.good_id AND placed_at >= $3
-            ORDER BY placed_at DESC, order_id DESC LIMIT $4
+            WHERE generation = $1 AND good_id = anchor.good_id
+            ORDER BY placed_at DESC, order_id DESC LIMIT $3
         ) AS p
         OFFSET 0
     ) AS wanted
@@ -94,10 +99,27 @@ const BASKETS: &str = "
         WHERE generation = $1 AND order_id = wanted.order_id LIMIT 1
     ) AS b";
 
-const GOODS: &str = "
-    SELECT good_id, active, baskets, season_even_era, season_even, season_odd_era, season_odd,
-           week_even_era, week_even, week_odd_era, week_odd
-    FROM recommendations_good WHERE generation = $1 AND good_id = ANY ($2)";
+/// What a [`GoodRow`] is made of, and where.
+macro_rules! select_goods {
+    ($which:literal) => {
+        concat!(
+            "SELECT good_id, active, baskets, season_even_era, season_even, season_odd_era, season_odd,
+                    week_even_era, week_even, week_odd_era, week_odd
+             FROM recommendations_good WHERE generation = $1 AND ",
+            $which
+        )
+    };
+}
+
+const GOODS: &str = select_goods!("good_id = ANY ($2)");
+
+/// Down an index, as far as is asked for and to the end of the last step.
+const SELLING: &str =
+    select_goods!("active AND week_step >= $2 ORDER BY week_step DESC FETCH FIRST $3 ROWS WITH TIES");
+
+/// Down another one; `baskets_step` is NULL for those that nobody bought.
+const MOST_BOUGHT: &str =
+    select_goods!("active AND baskets_step >= 0 ORDER BY baskets_step DESC FETCH FIRST $2 ROWS WITH TIES");
 
 const BOUGHT: &str = "
     SELECT placed_at, goods, units FROM (
@@ -110,16 +132,6 @@ const BOUGHT: &str = "
         ) AS newest
     ) AS counted
     WHERE newer < $4 ORDER BY placed_at DESC, order_id DESC";
-
-/// `$2` is now, in half-lives. A good that nobody bought for long would be an underflow, which is an error in PostgreSQL.
-const POPULAR: &str = "
-    SELECT good_id, week FROM (
-        SELECT good_id, baskets,
-               (week_even * power(2, greatest(least(week_even_era * 16 - $2, 0), -900))
-                + week_odd * power(2, greatest(least(week_odd_era * 16 - $2, 0), -900))) / 16384 AS week
-        FROM recommendations_good WHERE generation = $1 AND active AND baskets > 0
-    ) AS good
-    ORDER BY week DESC, baskets DESC, good_id LIMIT $3";
 
 const SOLD: &str =
     "SELECT count(*) FROM recommendations_good WHERE generation = $1 AND good_id = ANY ($2) AND active";
@@ -134,6 +146,18 @@ const STAMP_CUSTOMER: &str = "
         ORDER BY placed_at DESC, order_id DESC LIMIT $3
     ) AS newest";
 
+/// Goods as the table has them: 16 bytes each.
+fn unpacked(goods: &[u8]) -> Vec<Uuid> {
+    let (goods, _) = goods.as_chunks();
+    goods.iter().copied().map(Uuid::from_bytes).collect()
+}
+
+/// The column `week_step` of a good with so many baskets these days; see the table.
+#[allow(clippy::cast_possible_truncation)] // some hundred thousand at most; and it saturates
+fn step(week: f64, now: f64) -> i32 {
+    (16.0 * ((week * QUANTA).log2() + now)).floor() as i32
+}
+
 fn wide(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -145,8 +169,13 @@ impl Moment {
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             .execute(&mut tx)
             .await?;
-        let (generation, now) = sqlx::query_as(LIVE).bind(clock).fetch_one(&mut tx).await?;
-        Ok(Self { tx, generation, now })
+        let (generation, edition, now) = sqlx::query_as(LIVE).bind(clock).fetch_one(&mut tx).await?;
+        Ok(Self {
+            tx,
+            generation,
+            edition,
+            now,
+        })
     }
 
     /// Ends it.
@@ -157,14 +186,17 @@ impl Moment {
     /// The newest baskets of each anchor, as many as count; of some anchors more, where another one brought them.
     pub async fn baskets(&mut self, anchors: &[Anchor]) -> Result<Vec<Basket>, sqlx::Error> {
         let goods: Vec<Uuid> = anchors.iter().map(|anchor| anchor.good).collect();
-        let rows: Vec<(Uuid, OffsetDateTime, Vec<Uuid>)> = sqlx::query_as(BASKETS)
+        let rows: Vec<(Uuid, OffsetDateTime, Vec<u8>)> = sqlx::query_as(BASKETS)
             .bind(self.generation)
             .bind(goods)
-            .bind(self.now - HORIZON)
             .bind(wide(BASKETS_MAX))
             .fetch_all(&mut self.tx)
             .await?;
-        let basket = |(order_id, at, goods)| Basket { order_id, at, goods };
+        let basket = |(order_id, at, goods): (_, _, Vec<u8>)| Basket {
+            order_id,
+            at,
+            goods: unpacked(&goods),
+        };
         Ok(rows.into_iter().map(basket).collect())
     }
 
@@ -180,13 +212,19 @@ impl Moment {
 
     /// The customer's orders, newest first, as many as are looked at.
     pub async fn bought(&mut self, customer: Uuid) -> Result<Vec<Bought>, sqlx::Error> {
-        sqlx::query_as(BOUGHT)
+        let rows: Vec<(OffsetDateTime, Vec<u8>, Vec<i64>)> = sqlx::query_as(BOUGHT)
             .bind(self.generation)
             .bind(customer)
             .bind(wide(CUSTOMER_BASKETS_MAX))
             .bind(wide(CUSTOMER_LINES_MAX))
             .fetch_all(&mut self.tx)
-            .await
+            .await?;
+        let bought = |(placed_at, goods, units): (_, Vec<u8>, _)| Bought {
+            placed_at,
+            goods: unpacked(&goods),
+            units,
+        };
+        Ok(rows.into_iter().map(bought).collect())
     }
 
     /// Units of these goods that the customer gave back. More than a machine counts are as good as all.
@@ -203,23 +241,27 @@ impl Moment {
         Ok(rows.into_iter().collect())
     }
 
-    /// What many buy these days. It looks at every good once.
-    pub async fn popular(&mut self, limit: usize) -> Result<Vec<Suggestion>, sqlx::Error> {
-        let rows: Vec<(Uuid, f64)> = sqlx::query_as(POPULAR)
+    /// At least `count` sold goods of which most is bought these days, if so many sell at all, and maybe some that do not: all
+    /// from some step on, in no particular order.
+    pub async fn selling(&mut self, count: usize) -> Result<Vec<(Uuid, Good)>, sqlx::Error> {
+        let rows: Vec<GoodRow> = sqlx::query_as(SELLING)
             .bind(self.generation)
-            .bind(HalfLife::Week.now(self.now))
-            .bind(wide(limit))
+            .bind(step(SELLS_MIN, HalfLife::Week.now(self.now)) - 1)
+            .bind(wide(count))
             .fetch_all(&mut self.tx)
             .await?;
-        let suggestion = |(product_id, score)| Suggestion {
-            product_id,
-            score,
-            reason: Reason::Popular,
-            because: None,
-            together: None,
-            times: None,
-        };
-        Ok(rows.into_iter().map(suggestion).collect())
+        Ok(rows.iter().map(|row| (row.good_id, row.good(self.now))).collect())
+    }
+
+    /// At least `count` sold goods that are in most baskets, if so many are in any: all from some step on, in no particular
+    /// order.
+    pub async fn most_bought(&mut self, count: usize) -> Result<Vec<(Uuid, Good)>, sqlx::Error> {
+        let rows: Vec<GoodRow> = sqlx::query_as(MOST_BOUGHT)
+            .bind(self.generation)
+            .bind(wide(count))
+            .fetch_all(&mut self.tx)
+            .await?;
+        Ok(rows.iter().map(|row| (row.good_id, row.good(self.now))).collect())
     }
 
     /// Whether all of these, which are distinct, are sold.
@@ -252,6 +294,6 @@ impl Moment {
             }
             Subject::Everybody => None,
         };
-        Ok(format!("{}/{}", self.generation, of.unwrap_or_default()))
+        Ok(format!("{}/{}", self.edition, of.unwrap_or_default()))
     }
 }
