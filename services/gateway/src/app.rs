@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use emporium_service_kit::{Environment, StartError};
+use emporium_service_kit::{Clock, Environment, StartError};
 
+use crate::activity::{self, Outbox};
 use crate::clients::Clients;
 use crate::config::Config;
 
@@ -14,14 +15,24 @@ pub struct App {
     pub clients: Arc<Clients>,
     /// The settings.
     pub config: Arc<Config>,
+    /// Where to tell what visitors do.
+    pub activity: activity::Sender,
+    /// Where time comes from.
+    pub clock: Clock,
 }
 
 impl App {
-    /// Clients for all services; fails when an address is missing.
-    pub fn new(environment: &Environment, config: Config) -> Result<Self, StartError> {
-        Ok(Self {
-            clients: Arc::new(Clients::new(environment)?),
+    /// Clients for all services, and what sends visitors' activities; fails when an address is missing.
+    pub fn new(environment: &Environment, config: Config) -> Result<(Self, Arc<Outbox>), StartError> {
+        let clients = Clients::new(environment)?;
+        let size = usize::try_from(config.activity_queue).unwrap_or(usize::MAX);
+        let (activity, outbox) = activity::outbox(clients.activity.clone(), &environment.metrics, size);
+        let app = Self {
+            clients: Arc::new(clients),
             config: Arc::new(config),
-        })
+            activity,
+            clock: environment.clock.clone(),
+        };
+        Ok((app, outbox))
     }
 }

@@ -1,9 +1,11 @@
 //! The asker's cart: which one it is, what may go into it, and how browsers and API clients keep hold of it.
 
 use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
 use emporium_service_kit::client::CallError;
 use uuid::Uuid;
 
+use crate::activity::Did;
 use crate::app::App;
 use crate::clients::carts::{Cart, CartKey, CartLine};
 use crate::clients::catalog::ProductStatus;
@@ -19,6 +21,8 @@ pub struct Opened {
     pub view: CartView,
     /// What to do with the cookie `cart`.
     pub cookie: CartCookie,
+    /// What was done to it.
+    pub did: Option<Did>,
 }
 
 /// What a browser does with the cookie `cart`.
@@ -56,7 +60,7 @@ pub async fn open(app: &App, shopper: &Shopper) -> Result<Opened, Error> {
         (None, Some(key)) => app.clients.carts.cart(key).await?,
         (None, None) => Cart::default(),
     };
-    Ok(opened(app, cart, held.cookie).await)
+    Ok(opened(app, cart, held.cookie, None).await)
 }
 
 /// Sets how many of a product are in the cart; 0 removes it. The product has to exist and be on sale.
@@ -81,7 +85,8 @@ pub async fn set_quantity(
         dropped: dropped(held.merged),
         ..cart
     };
-    Ok(opened(app, cart, cookie).await)
+    let did = Did::cart(product, quantity).by(shopper.identity.as_ref());
+    Ok(opened(app, cart, cookie, Some(did)).await)
 }
 
 /// Removes a product from the cart; nothing happens when it is not there.
@@ -95,7 +100,8 @@ pub async fn remove(app: &App, shopper: &Shopper, product: Uuid) -> Result<Opene
         dropped: dropped(held.merged),
         ..cart
     };
-    Ok(opened(app, cart, held.cookie).await)
+    let did = Did::cart(product, 0).by(shopper.identity.as_ref());
+    Ok(opened(app, cart, held.cookie, held.key.map(|_| did)).await)
 }
 
 /// Which cart it is.
@@ -162,9 +168,20 @@ async fn check_product(app: &App, key: Option<CartKey>, product: Uuid) -> Result
     }
 }
 
-async fn opened(app: &App, cart: Cart, cookie: CartCookie) -> Opened {
+async fn opened(app: &App, cart: Cart, cookie: CartCookie, did: Option<Did>) -> Opened {
     Opened {
         view: compose::price_cart(app, cart).await,
         cookie,
+        did,
+    }
+}
+
+impl Opened {
+    /// Adds to a page's answer what a browser has to do, and what was done.
+    pub fn finish(self, config: &Config, answer: &mut Response) {
+        self.cookie.apply(config, answer.headers_mut());
+        if let Some(did) = self.did {
+            did.note(answer);
+        }
     }
 }

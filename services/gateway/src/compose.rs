@@ -280,13 +280,14 @@ async fn users(app: &App, ids: Vec<Uuid>) -> Result<HashMap<Uuid, User>, CallErr
     Ok(found.into_iter().map(|user| (user.id, user)).collect())
 }
 
-async fn products(app: &App, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Product>, CallError> {
+/// Products by their ids, in one batch call; unknown ones are left out.
+pub async fn products(app: &App, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Product>, CallError> {
     let found = app.clients.catalog.batch(ids).await?;
     Ok(found.into_iter().map(|product| (product.id, product)).collect())
 }
 
 /// The part a service adds, or a note that it is missing.
-fn kept<T>(
+pub fn kept<T>(
     service: ServiceName,
     answer: Result<T, CallError>,
     degraded: &mut Vec<&'static str>,

@@ -13,6 +13,10 @@ pub struct Config {
     /// The shop's currency (ISO 4217): what an empty cart costs nothing of.
     #[arg(long, env = "EMPORIUM_GATEWAY_CURRENCY", default_value_t = Currency::GBP)]
     pub currency: Currency,
+    /// How many activities of visitors wait at most until the analytics service takes them; more are dropped and counted.
+    #[arg(long, env = "EMPORIUM_GATEWAY_ACTIVITY_QUEUE", default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub activity_queue: u32,
 }
 
 impl Config {

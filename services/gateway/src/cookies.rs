@@ -1,4 +1,5 @@
-//! The two cookies: `session` (the token) and `cart` (the anonymous cart's id). Scripts can read neither.
+//! The cookies: `session` (the token), `cart` (the anonymous cart's id) and `visitor` (a random id that tells one visitor
+//! of a day from another). Scripts can read none of them.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use uuid::Uuid;
@@ -10,11 +11,17 @@ pub const SESSION: &str = "session";
 /// Holds the id of the anonymous cart.
 pub const CART: &str = "cart";
 
+/// Holds a random id by which visits are counted.
+pub const VISITOR: &str = "visitor";
+
 /// How long a browser keeps the token, in seconds: as long as a session can possibly live. When it really ends is up to
 /// the sessions service.
 const SESSION_AGE_S: u32 = 30 * 24 * 3600;
 /// How long a browser keeps the cart's id, in seconds: as long as an anonymous cart lives after the last change.
 const CART_AGE_S: u32 = 30 * 24 * 3600;
+
+/// How long a browser keeps the visitor's id, in seconds: visitors are counted by the day.
+const VISITOR_AGE_S: u32 = 24 * 3600;
 
 /// The value of a cookie that the browser sent.
 pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -35,6 +42,11 @@ pub fn keep_session(headers: &mut HeaderMap, config: &Config, token: &str) {
 /// Keeps the anonymous cart's id in the browser.
 pub fn keep_cart(headers: &mut HeaderMap, config: &Config, id: Uuid) {
     set(headers, config, CART, &id.to_string(), CART_AGE_S);
+}
+
+/// Keeps the visitor's id in the browser.
+pub fn keep_visitor(headers: &mut HeaderMap, config: &Config, id: Uuid) {
+    set(headers, config, VISITOR, &id.to_string(), VISITOR_AGE_S);
 }
 
 /// Makes the browser forget a cookie.

@@ -55,7 +55,7 @@ pub struct SignedIn(pub Identity);
 pub struct SignedInOrBlocked(pub Identity);
 
 /// A handler's demand for an administrator; 401 or 403 for everybody else.
-pub struct Administrator;
+pub struct Administrator(pub Identity);
 
 /// Somebody with a cart: signed in or not. As a handler's demand: 403 for the blocked.
 pub struct Shopper {
@@ -63,6 +63,21 @@ pub struct Shopper {
     pub identity: Option<Identity>,
     /// The cart from before signing in, as the browser or the API client knows it.
     pub anonymous_cart: Option<Uuid>,
+}
+
+/// Somebody who looks at what everybody may see: signed in or not. As a handler's demand: 403 for the blocked, 401 for a
+/// wrong `Authorization` header. While nobody can say who it is, it is nobody.
+pub struct Onlooker {
+    identity: Option<Identity>,
+    /// True when a session was presented and the sessions service did not say whose it is.
+    pub sessions_away: bool,
+}
+
+impl Onlooker {
+    /// Who, when that is known.
+    pub fn user_id(&self) -> Option<Uuid> {
+        self.identity.as_ref().map(|identity| identity.user_id)
+    }
 }
 
 /// The anonymous cart that a request names: `X-Cart-Id`, else the cookie. Only random ids count (UUID version 4): the id
@@ -87,6 +102,15 @@ fn presented(headers: &HeaderMap) -> Option<Presented<'_>> {
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The session's token that a request presents, whatever it is worth.
+pub fn token(headers: &HeaderMap) -> Option<&str> {
+    match presented(headers)? {
+        Presented::Header(token) => token,
+        Presented::Cookie(token) => Some(token),
+    }
+    .filter(|token| !token.is_empty())
 }
 
 /// True when the request carries a bearer token, so that no browser added its authority by itself.
@@ -148,8 +172,29 @@ impl FromRequestParts<App> for Administrator {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let SignedIn(identity) = SignedIn::from_request_parts(parts, app).await?;
         match identity.role {
-            Role::Admin => Ok(Self),
+            Role::Admin => Ok(Self(identity)),
             Role::Customer => Err(Error::AdministratorsOnly),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Onlooker {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        match identify(app, &parts.headers).await {
+            Ok(identity) => Ok(Self {
+                identity: identity.map(Identity::unblocked).transpose()?,
+                sessions_away: false,
+            }),
+            Err(Error::Call(error)) => {
+                tracing::warn!(%error, "answering without knowing who is asking");
+                Ok(Self {
+                    identity: None,
+                    sessions_away: true,
+                })
+            }
+            Err(error) => Err(error),
         }
     }
 }

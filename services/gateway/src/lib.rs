@@ -4,11 +4,16 @@
 //! - `identity`: who is asking (session or anonymous cart), signing in.
 //! - `cart`: the asker's cart: which one, merged at sign-in, checked against the catalog.
 //! - `compose`: answers that need several services; what is missing is named instead of hidden.
+//! - `administration`: the same for those who run the shop.
+//! - `activity`: what visitors do, told to analytics without waiting.
+//! - `reviews`, `shelves`: reviews and suggestions, joined with what else their readers want to know.
 //! - `api`: the routes under `/api`, by resource; `document`: what their OpenAPI document says of all of them; `docs`: the
 //!   page to browse it.
 //! - `pages`: the storefront.
 //! - `security`: headers of every answer, protection against requests from other sites.
 
+mod activity;
+mod administration;
 mod api;
 mod app;
 mod cart;
@@ -21,7 +26,9 @@ mod document;
 mod error;
 mod identity;
 mod pages;
+mod reviews;
 mod security;
+mod shelves;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -49,10 +56,11 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
 
 /// Builds the service with these settings.
 pub fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
-    let app = App::new(environment, config)?;
+    let (app, outbox) = App::new(environment, config)?;
     let routes = api::routes().pages(pages::routes());
     let router = docs::serve(routes.with_state(app.clone()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(app.clone(), activity::tell))
         .layer(middleware::from_fn_with_state(
             app.clone(),
             security::refuse_other_sites,
@@ -65,5 +73,12 @@ pub fn build_with(environment: &Environment, config: Config) -> Result<Service, 
                 .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_BYTES_MIN))),
         )
         .layer(middleware::from_fn_with_state(app, security::headers));
-    Ok(Service::new(router))
+    let stop = environment.shutdown.clone();
+    Ok(Service::new(router).task("activity", move || {
+        let (outbox, stop) = (outbox.clone(), stop.clone());
+        async move {
+            outbox.run(stop).await;
+            Ok(())
+        }
+    }))
 }

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::activity::Did;
 use crate::app::App;
 use crate::cart::{self, Opened};
 use crate::compose::CartView;
@@ -37,12 +38,13 @@ pub struct Quantity {
     quantity: i64,
 }
 
-type Answer = Result<(HeaderMap, Json<CartView>), Error>;
+type Shown = (HeaderMap, Option<Did>, Json<CartView>);
+type Answer = Result<Shown, Error>;
 
-fn answer(app: &App, opened: Opened) -> (HeaderMap, Json<CartView>) {
+fn answer(app: &App, opened: Opened) -> Shown {
     let mut headers = HeaderMap::new();
     opened.cookie.apply(&app.config, &mut headers);
-    (headers, Json(opened.view))
+    (headers, opened.did, Json(opened.view))
 }
 
 /// The cart with names and prices of now. Without the catalog it still answers, with products and quantities only.

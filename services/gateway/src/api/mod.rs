@@ -10,6 +10,9 @@ mod cart;
 mod orders;
 mod products;
 mod query;
+mod recommendations;
+mod review_query;
+mod reviews;
 mod sessions;
 mod status;
 
@@ -18,7 +21,6 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::{Modify, OpenApi};
 
 use crate::app::App;
-use crate::clients::dead_letters::Consumer;
 use crate::cookies;
 
 #[derive(OpenApi)]
@@ -32,10 +34,10 @@ use crate::cookies;
             Without cookies, an anonymous cart is named by the header `X-Cart-Id`."
     ),
     modifiers(&Schemes),
-    components(schemas(Consumer)), // a path parameter's type is not found by itself
     tags(
         (name = "accounts", description = "Signing up, signing in, one's own profile and address book."),
         (name = "products", description = "Looking around."),
+        (name = "reviews", description = "What customers think of products. All texts are plain text: whoever shows them escapes them."),
         (name = "cart", description = "One's cart: anonymous at first, merged at sign-in."),
         (name = "orders", description = "Checkout and order history."),
         (name = "administration", description = "For administrators."),
@@ -63,6 +65,8 @@ pub fn routes() -> Api<App> {
         .merge(sessions::routes())
         .merge(addresses::routes())
         .merge(products::routes())
+        .merge(recommendations::routes())
+        .merge(reviews::routes())
         .merge(cart::routes())
         .merge(orders::routes())
         .merge(admin::routes())

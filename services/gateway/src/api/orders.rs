@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::query::blank_is_absent;
+use crate::activity::Did;
 use crate::app::App;
 use crate::clients::orders::{Checkout, Order, OrderFilter, OrderStatus};
 use crate::error::Error;
@@ -107,7 +108,7 @@ async fn place_order(
     SignedIn(me): SignedIn,
     Key(key): Key,
     Body(body): Body<NewOrder>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Order>), Error> {
+) -> Result<(StatusCode, [(HeaderName, String); 1], Did, Json<Order>), Error> {
     let checkout = Checkout {
         address_id: body.address_id,
         billing_address_id: body.billing_address_id,
@@ -116,7 +117,13 @@ async fn place_order(
     };
     let answer = app.clients.orders.place(me.user_id, &checkout, &key).await?;
     let location = format!("/api/orders/{}", answer.body.id);
-    Ok((answer.status, [(header::LOCATION, location)], Json(answer.body)))
+    let did = Did::checkout().by(Some(&me));
+    Ok((
+        answer.status,
+        [(header::LOCATION, location)],
+        did,
+        Json(answer.body),
+    ))
 }
 
 /// One's own orders, newest first.

@@ -13,7 +13,8 @@ use utoipa::IntoParams;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::query::blank_is_absent;
+use super::query::{all_pairs, blank_is_absent, once, valid};
+use crate::activity::Did;
 use crate::app::App;
 use crate::clients::catalog::{Category, Product, ProductFilter, ProductList, Suggestion};
 use crate::error::Error;
@@ -122,34 +123,11 @@ impl ProductQuery {
     }
 }
 
-fn once<T: std::str::FromStr>(name: &str, slot: &mut Option<T>, value: &str) -> Result<(), Problem> {
-    if slot.is_some() {
-        return Err(Problem::bad_request(
-            "bad-query",
-            format!("{name} is given twice."),
-        ));
-    }
-    let value = value
-        .parse()
-        .map_err(|_| Problem::bad_request("bad-query", format!("{name} cannot be read.")))?;
-    *slot = Some(value);
-    Ok(())
-}
-
 impl<S: Send + Sync> FromRequestParts<S> for ProductQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let axum::extract::Query(pairs) =
-            axum::extract::Query::<Vec<(String, String)>>::from_request_parts(parts, state)
-                .await
-                .map_err(|rejection| Problem::bad_request("bad-query", rejection.body_text()))?;
-        let query = Self::read(pairs)?;
-        query.validate().map_err(|report| {
-            let errors = report.iter();
-            Problem::invalid(errors.map(|(path, error)| (path.to_string(), error.message().to_owned())))
-        })?;
-        Ok(query)
+        valid(Self::read(all_pairs(parts, state).await?)?)
     }
 }
 
@@ -175,17 +153,24 @@ impl From<ProductQuery> for ProductFilter {
     (status = 200, body = ProductList),
     (status = 400, body = ProblemDocument, description = "`bad-query`, `bad-cursor`"),
     (status = 422, body = ProblemDocument, description = "`invalid`")))]
-async fn list_products(State(app): State<App>, query: ProductQuery) -> Result<Json<ProductList>, Error> {
-    Ok(Json(app.clients.catalog.products(&query.into()).await?))
+async fn list_products(
+    State(app): State<App>,
+    query: ProductQuery,
+) -> Result<(Option<Did>, Json<ProductList>), Error> {
+    let filter = ProductFilter::from(query);
+    let list = app.clients.catalog.products(&filter).await?;
+    let did = Did::search(filter.q.as_deref(), filter.cursor.as_deref(), list.total);
+    Ok((did, Json(list)))
 }
 
 /// One product; archived ones too, as `status` says.
 #[utoipa::path(get, path = "/api/products/{id}", tag = "products", params(("id" = Uuid, Path)), responses(
     (status = 200, body = Product),
     (status = 404, body = ProblemDocument, description = "`not-found`")))]
-async fn get_product(State(app): State<App>, Path(id): Path<Uuid>) -> Result<Json<Product>, Error> {
+async fn get_product(State(app): State<App>, Path(id): Path<Uuid>) -> Result<(Did, Json<Product>), Error> {
     let product = app.clients.catalog.product(id).await?;
-    product.map(Json).ok_or(Error::Unknown("product"))
+    let product = product.ok_or(Error::Unknown("product"))?;
+    Ok((Did::view(id), Json(product)))
 }
 
 /// What has been typed so far.

@@ -5,12 +5,17 @@
 //!
 //! Reads are tried again by the kit's client (the only layer that does so); writes that are not idempotent are not.
 
+pub mod activity;
+pub mod analytics;
 pub mod carts;
 pub mod catalog;
-pub mod dead_letters;
+pub mod monitoring;
 pub mod orders;
 pub mod payments;
+pub mod projections;
 mod reads;
+pub mod recommendations;
+pub mod reviews;
 pub mod sessions;
 pub mod users;
 
@@ -24,17 +29,24 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use activity::ActivityLog;
+pub use analytics::Analytics;
 pub use carts::Carts;
 pub use catalog::Catalog;
-pub use dead_letters::DeadLetters;
+pub use monitoring::Monitoring;
 pub use orders::Orders;
 pub use payments::Payments;
+pub use projections::Consumers;
 pub use reads::reads;
+pub use recommendations::Recommendations;
+pub use reviews::Reviews;
 pub use sessions::Sessions;
 pub use users::Users;
 
 /// How long a read may take, all its tries together: a page should rather say what is missing than keep its reader waiting.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a report may take, all its tries together: it is made of years of figures, and asked for by administrators only.
+pub const REPORT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a service may take to say how it is.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_millis(500);
 /// How many batch calls of one look-up are under way at once.
@@ -54,18 +66,30 @@ pub struct Clients {
     pub orders: Orders,
     /// Charges and the ledger.
     pub payments: Payments,
-    /// What consumers of events could not apply.
-    pub dead_letters: DeadLetters,
+    /// What goes with what, and for whom.
+    pub recommendations: Recommendations,
+    /// What customers think of products.
+    pub reviews: Reviews,
+    /// Where visitors' activities are told.
+    pub activity: ActivityLog,
+    /// Figures of the business.
+    pub analytics: Analytics,
+    /// How services and stores are doing.
+    pub monitoring: Monitoring,
+    /// What services keep of other services' events.
+    pub consumers: Consumers,
     all: Vec<(ServiceName, Client)>,
 }
 
 impl Clients {
-    /// Clients for all six services; an address that is missing is an error that names it.
+    /// Clients for all services; an address that is missing is an error that names it.
     pub fn new(environment: &Environment) -> Result<Self, StartError> {
         let of = |name| environment.client(name);
         let (users, sessions) = (of(ServiceName::Users)?, of(ServiceName::Sessions)?);
         let (catalog, carts) = (of(ServiceName::Catalog)?, of(ServiceName::Carts)?);
         let (orders, payments) = (of(ServiceName::Orders)?, of(ServiceName::Payments)?);
+        let (recommendations, reviews) = (of(ServiceName::Recommendations)?, of(ServiceName::Reviews)?);
+        let (analytics, monitoring) = (of(ServiceName::Analytics)?, of(ServiceName::Monitoring)?);
         let all = vec![
             (ServiceName::Users, users.clone()),
             (ServiceName::Sessions, sessions.clone()),
@@ -73,15 +97,34 @@ impl Clients {
             (ServiceName::Carts, carts.clone()),
             (ServiceName::Orders, orders.clone()),
             (ServiceName::Payments, payments.clone()),
+            (ServiceName::Recommendations, recommendations.clone()),
+            (ServiceName::Reviews, reviews.clone()),
+            (ServiceName::Analytics, analytics.clone()),
+            (ServiceName::Monitoring, monitoring.clone()),
+        ];
+        let consumers = [
+            &sessions,
+            &catalog,
+            &orders,
+            &recommendations,
+            &reviews,
+            &analytics,
         ];
         Ok(Self {
             users: Users::new(users),
-            dead_letters: DeadLetters::new(sessions.clone(), catalog.clone(), orders.clone()),
+            consumers: Consumers::new(consumers.into_iter().cloned()),
+            // By a client of its own: a report that takes too long must not hide how the projection stands.
+            analytics: Analytics::new(of(ServiceName::Analytics)?),
+            monitoring: Monitoring::new(monitoring),
             sessions: Sessions::new(sessions),
             catalog: Catalog::new(catalog),
             carts: Carts::new(carts),
             orders: Orders::new(orders),
             payments: Payments::new(payments),
+            recommendations: Recommendations::new(recommendations),
+            reviews: Reviews::new(reviews),
+            // By a client of its own: a report that takes too long must not keep activities back, nor the other way round.
+            activity: ActivityLog::new(of(ServiceName::Analytics)?),
             all,
         })
     }

@@ -13,6 +13,8 @@ use crate::error::Error;
 pub struct Assets {
     /// The stylesheet.
     pub style: String,
+    /// What administrators' pages have besides: charts.
+    pub charts: String,
     /// The script.
     pub script: String,
     /// The icons: one symbol each.
@@ -27,14 +29,21 @@ struct File {
     bytes: &'static [u8],
 }
 
-const STYLE: &[u8] = include_bytes!("../../assets/shop.css");
+/// One stylesheet for browsers, two files for readers.
+const STYLE: &[u8] = concat!(
+    include_str!("../../assets/shop.css"),
+    include_str!("../../assets/opinions.css")
+)
+.as_bytes();
+const CHARTS: &[u8] = include_bytes!("../../assets/charts.css");
 const SCRIPT: &[u8] = include_bytes!("../../assets/shop.js");
 const ICONS: &[u8] = include_bytes!("../../assets/icons.svg");
 const FAVICON: &[u8] = include_bytes!("../../assets/favicon.svg");
 
-static FILES: LazyLock<[File; 4]> = LazyLock::new(|| {
+static FILES: LazyLock<[File; 5]> = LazyLock::new(|| {
     [
         file("shop", "css", "text/css; charset=utf-8", STYLE),
+        file("charts", "css", "text/css; charset=utf-8", CHARTS),
         file("shop", "js", "text/javascript; charset=utf-8", SCRIPT),
         file("icons", "svg", "image/svg+xml", ICONS),
         file("favicon", "svg", "image/svg+xml", FAVICON),
@@ -42,10 +51,11 @@ static FILES: LazyLock<[File; 4]> = LazyLock::new(|| {
 });
 
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
-    let [style, script, icons, favicon] = &*FILES;
+    let [style, charts, script, icons, favicon] = &*FILES;
     let address = |file: &File| format!("/assets/{}", file.name);
     Assets {
         style: address(style),
+        charts: address(charts),
         script: address(script),
         icons: address(icons),
         favicon: address(favicon),

@@ -193,7 +193,7 @@ pub async fn add(
     }
     let opened = cart::set_quantity(&app, &visitor.shopper, product, there + more).await?;
     let mut answer = see_other(&page("added"));
-    opened.cookie.apply(&app.config, answer.headers_mut());
+    opened.finish(&app.config, &mut answer);
     Ok(answer)
 }
 
@@ -216,7 +216,7 @@ pub async fn set(
     };
     let opened = cart::set_quantity(&app, &visitor.shopper, product, quantity).await?;
     let mut answer = see_other("/cart?note=changed");
-    opened.cookie.apply(&app.config, answer.headers_mut());
+    opened.finish(&app.config, &mut answer);
     Ok(answer)
 }
 
@@ -228,7 +228,7 @@ pub async fn remove(
 ) -> Result<Response, Error> {
     let opened = cart::remove(&app, &visitor.shopper, product).await?;
     let mut answer = see_other("/cart?note=removed");
-    opened.cookie.apply(&app.config, answer.headers_mut());
+    opened.finish(&app.config, &mut answer);
     Ok(answer)
 }
 

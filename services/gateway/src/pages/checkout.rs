@@ -7,6 +7,7 @@ use axum::response::Response;
 use emporium_service_kit::Money;
 use uuid::Uuid;
 
+use crate::activity::Did;
 use crate::app::App;
 use crate::cart::{self, CartCookie};
 use crate::clients::users::Address;
@@ -103,7 +104,13 @@ pub async fn show(State(app): State<App>, visitor: Visitor, params: Params) -> R
             "A price has changed: your basket came to {seen} when you last looked, and comes to {total} now.",
         )));
     }
-    Ok(sheet.show(&app, StatusCode::OK, Chosen::default()))
+    let mut answer = sheet.show(&app, StatusCode::OK, Chosen::default());
+    if answer.status().is_success() {
+        Did::checkout()
+            .by(visitor.shopper.identity.as_ref())
+            .note(&mut answer);
+    }
+    Ok(answer)
 }
 
 /// Everything a checkout page shows, fetched at once.

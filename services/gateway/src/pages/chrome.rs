@@ -295,6 +295,22 @@ fn note_text(note: &str) -> Option<Notice> {
         "address-changed" => "The address has been changed.",
         "address-removed" => "The address has been deleted.",
         "address-default" => "Your default address has been changed.",
+        "review-posted" => "Thank you! Your review is below.",
+        "review-changed" => "Your review has been changed.",
+        "review-hidden" => "The review has been hidden: readers do not see it any more.",
+        "review-shown" => "Readers see the review again.",
+        "review-answered" => "Your answer stands below the review.",
+        "review-answer-removed" => "There is no answer below the review any more.",
+        "review-reason" => {
+            return Some(Notice::error(
+                "To hide a review, please say why, in at most 500 characters.",
+            ));
+        }
+        "review-answer-refused" => {
+            return Some(Notice::error(
+                "This cannot be an answer: plain text of at most 4,000 characters can.",
+            ));
+        }
         "product-added" => "The product has been added.",
         "product-changed" => "The product has been changed.",
         "product-archived" => "The product has been archived: it can be bought no more.",
@@ -304,6 +320,26 @@ fn note_text(note: &str) -> Option<Notice> {
         }
         "user-opened" => "The account can be used again.",
         "called-back" => "The provider's answer has been delivered.",
+        "projection-paused" => "Paused: nothing more is delivered to it. Its events wait.",
+        "projection-resumed" => "It goes on and catches up.",
+        "projection-rebuild" => "It is rebuilt from the events' histories.",
+        "not-rebuildable" => {
+            return Some(Notice::error(
+                "It cannot be rebuilt: what it keeps is in no history.",
+            ));
+        }
+        "replayed" => "The event has been applied.",
+        "replayed-all" => "All events that waited have been applied.",
+        "replayed-some" => {
+            return Some(Notice::warning(
+                "Events have been replayed, but not all of them could be applied, or there are more: see below.",
+            ));
+        }
+        "still-rejected" => {
+            return Some(Notice::error(
+                "The event could not be applied this time either; below is why.",
+            ));
+        }
         "registered" => {
             return Some(Notice::warning(
                 "Your account is ready, but signing in did not work just now. Please sign in.",

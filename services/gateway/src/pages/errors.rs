@@ -146,6 +146,10 @@ pub fn part(service: &str) -> &'static str {
         "carts" => "The part of the shop that keeps baskets",
         "orders" => "The part of the shop that keeps orders",
         "payments" => "The part of the shop that handles payments",
+        "recommendations" => "The part of the shop that finds what goes with what",
+        "reviews" => "The part of the shop that keeps reviews",
+        "analytics" => "The part of the shop that makes its figures",
+        "monitoring" => "The part of the shop that watches over the others",
         _ => "A part of the shop that this page needs",
     }
 }

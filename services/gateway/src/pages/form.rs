@@ -11,7 +11,7 @@ pub struct Field {
     pub name: &'static str,
     /// What stands above it.
     pub label: &'static str,
-    /// `text`, `email`, `password`, `textarea` or `select`.
+    /// `text`, `email`, `password`, `textarea`, `select` or `radio`.
     pub kind: &'static str,
     /// What browsers may fill in.
     pub autocomplete: &'static str,
@@ -92,12 +92,12 @@ impl Field {
         self
     }
 
-    /// What is in it. HTML has no control characters besides white space, so that others are left out.
+    /// What is in it. HTML has no control characters besides white space, so that others are left out; lines end with `\n`.
     #[must_use]
     pub fn value(mut self, value: impl Into<String>) -> Self {
-        self.value = value.into();
+        self.value = value.into().replace("\r\n", "\n");
         self.value
-            .retain(|letter| !letter.is_control() || matches!(letter, '\n' | '\r' | '\t'));
+            .retain(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'));
         self
     }
 

@@ -22,6 +22,12 @@ pub fn clock(at: OffsetDateTime) -> String {
         .unwrap_or_default()
 }
 
+/// `14:05`.
+pub fn clock_minute(at: OffsetDateTime) -> String {
+    at.format(format_description!("[hour]:[minute]"))
+        .unwrap_or_default()
+}
+
 /// For `<time datetime>`, to the second: HTML allows no microseconds.
 pub fn iso(at: OffsetDateTime) -> String {
     let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
@@ -69,6 +75,15 @@ pub fn shortened(text: &str) -> String {
     match text.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default().trim_end()),
         None => text.to_owned(),
+    }
+}
+
+/// With a capital letter.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
     }
 }
 

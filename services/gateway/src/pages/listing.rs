@@ -1,15 +1,19 @@
 //! Products in lists: cards.
 
 use emporium_service_kit::Money;
+use uuid::Uuid;
 
 use crate::clients::catalog::{Product, ProductList};
 use crate::pages::picture::Picture;
+use crate::pages::stars::Stars;
 
 /// From this stock on, nobody needs to hurry.
 const LOW_STOCK: i64 = 10;
 
 /// A product in a list.
 pub struct Card {
+    /// Which.
+    pub id: Uuid,
     /// Its page.
     pub href: String,
     /// Its name, as HTML: escaped, with the words that were searched for in `<em>`.
@@ -24,6 +28,19 @@ pub struct Card {
     pub stock: Stock,
     /// What it looks like.
     pub picture: Picture,
+    /// How it is rated, where that was asked for.
+    pub stars: Option<Stars>,
+    /// Why it is suggested.
+    pub note: Option<String>,
+    /// True on shelves of what was bought before.
+    pub again: bool,
+}
+
+impl Card {
+    /// True when one press puts it into the basket again.
+    pub fn can_be_bought_again(&self) -> bool {
+        self.again && matches!(self.stock, Stock::Plenty | Stock::Few(_))
+    }
 }
 
 /// How many there are, as far as customers care.
@@ -83,6 +100,10 @@ impl From<&Product> for Card {
             price: product.price,
             stock: Stock::of(product),
             picture: Picture::new(product.id, &product.category),
+            id: product.id,
+            stars: None,
+            note: None,
+            again: false,
         }
     }
 }

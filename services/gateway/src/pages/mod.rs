@@ -7,6 +7,7 @@
 //! - `chrome`: what surrounds every page (who is signed in, how much is in the basket, notices).
 //! - `errors`: problems as pages in the shop's look, for browsers.
 //! - `form`, `format`, `params`: typed text in and out.
+//! - `shelves`, `reviews`, `stars`: parts that several pages have.
 //! - `assets`, `picture`: the stylesheet, the script, the icons, and pictures drawn from them.
 //! - one module a group of pages.
 
@@ -15,6 +16,7 @@ mod addresses;
 mod admin;
 mod assets;
 mod cart;
+mod charts;
 mod checkout;
 mod chrome;
 mod confirm;
@@ -29,14 +31,21 @@ mod orders;
 mod params;
 mod picture;
 mod product;
+mod review;
+mod review_form;
+mod review_item;
+mod reviews;
 mod search;
+mod shelves;
 mod sign;
+mod stars;
 mod timeline;
 
 use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -57,6 +66,8 @@ pub fn favicon() -> &'static str {
 /// How long a page waits for something it can do without. Longer than a read may take, so that a service that
 /// hangs is noticed by the circuit breaker, which then spares the next pages the wait.
 const PART_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// The largest form of a review, in bytes.
+const REVIEW_BYTES_MAX: usize = 256 * 1024;
 
 /// All pages and their assets.
 pub fn routes() -> Router<App> {
@@ -64,6 +75,7 @@ pub fn routes() -> Router<App> {
         .route("/", get(home::show))
         .route("/search", get(search::show))
         .route("/products/{id}", get(product::show))
+        .merge(review_routes())
         .route("/cart", get(cart::show))
         .route("/cart/items", post(cart::add))
         .route("/cart/items/{id}", post(cart::set))
@@ -78,12 +90,21 @@ pub fn routes() -> Router<App> {
         .merge(admin::routes())
 }
 
+fn review_routes() -> Router<App> {
+    Router::new()
+        .route("/products/{id}/review", get(review::show).post(review::send))
+        .route("/products/{id}/reviews/{review_id}/vote", post(review::vote))
+        // A review of the longest text and the largest free part, as forms encode what is not ASCII.
+        .layer(DefaultBodyLimit::max(REVIEW_BYTES_MAX))
+}
+
 fn account_routes() -> Router<App> {
     Router::new()
         .route("/sign-in", get(sign::show_in).post(sign::sign_in))
         .route("/sign-up", get(sign::show_up).post(sign::sign_up))
         .route("/sign-out", get(sign::show_out).post(sign::sign_out))
         .route("/account", get(account::show))
+        .route("/account/reviews", get(review::mine))
         .route("/account/profile", post(account::change_profile))
         .route("/account/preferences", post(account::change_preferences))
         .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))

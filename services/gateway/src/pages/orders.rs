@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::pages::addresses::Place;
 use crate::pages::chrome::{Chrome, Notice, Visitor};
 use crate::pages::params::{Params, link};
+use crate::pages::shelves::{self, Shelf};
 use crate::pages::timeline::{self, Moment, Status, Step};
 use crate::pages::{part, personal};
 
@@ -29,6 +30,8 @@ struct OrdersPage {
     pub answered: bool,
     pub first_href: Option<String>,
     pub next_href: Option<String>,
+    /// On the first page only.
+    pub again: Option<Shelf>,
 }
 
 /// An order in a list.
@@ -50,9 +53,16 @@ pub async fn list(State(app): State<App>, visitor: Visitor, params: Params) -> R
         cursor: cursor.map(str::to_owned),
         limit: Some(PAGE_SIZE),
     };
-    let (mut chrome, orders) = tokio::join!(
+    let again = async {
+        match cursor {
+            None => Some(shelves::buy_again(&app, me).await),
+            Some(_) => None,
+        }
+    };
+    let (mut chrome, orders, again) = tokio::join!(
         Chrome::of(&app, &visitor),
         app.clients.orders.of_customer(me, &filter),
+        again,
     );
     let (status, orders) = match orders {
         Ok(orders) => (StatusCode::OK, Some(orders)),
@@ -64,7 +74,11 @@ pub async fn list(State(app): State<App>, visitor: Visitor, params: Params) -> R
             (status, None)
         }
     };
-    Ok(personal(status, &page(chrome, orders, cursor.is_some())))
+    let page = OrdersPage {
+        again,
+        ..page(chrome, orders, cursor.is_some())
+    };
+    Ok(personal(status, &page))
 }
 
 /// What a refused list means: a refusal is the reader's (an unreadable cursor); all else is a service that is away.
@@ -94,6 +108,7 @@ fn page(chrome: Chrome, orders: Option<Page<Order>>, later: bool) -> OrdersPage 
         next_href: orders
             .next_cursor
             .map(|cursor| link("/orders", [("cursor", cursor.as_str())])),
+        again: None,
     }
 }
 

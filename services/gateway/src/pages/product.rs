@@ -1,21 +1,26 @@
-//! `/products/{id}`: everything about one product, and the way into the basket.
+//! `/products/{id}`: everything about one product, the way into the basket, what goes with it, what customers say.
 
 use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use emporium_service_kit::extract::Path;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::activity::Did;
 use crate::app::App;
 use crate::clients::catalog::{Product, ProductFilter};
 use crate::error::Error;
+use crate::identity::Identity;
 use crate::pages::chrome::{Chrome, Visitor};
-use crate::pages::format::words;
+use crate::pages::format::{capital, words};
 use crate::pages::listing::{Card, Stock, cards};
 use crate::pages::params::{Params, link};
 use crate::pages::picture::Picture;
+use crate::pages::reviews::{self, Ask, Own, Section, Voting};
+use crate::pages::shelves::{self, Shelf};
+use crate::pages::stars::{Stars, rate};
 use crate::pages::{open, part};
 
 /// How many neighbours are shown; one more is asked for, since the product itself may be among them.
@@ -32,6 +37,8 @@ struct ProductPage {
     pub brand_href: Option<String>,
     pub picture: Picture,
     pub stock: Stock,
+    /// Of all reviews.
+    pub stars: Option<Stars>,
     /// How many can be put into the basket.
     pub quantity_max: i64,
     /// False while the carts service does not answer.
@@ -39,6 +46,9 @@ struct ProductPage {
     pub paragraphs: Vec<String>,
     pub attributes: Vec<(String, String)>,
     pub related: Vec<Card>,
+    /// What goes with it.
+    pub shelves: Vec<Shelf>,
+    pub reviews: Section,
 }
 
 /// `GET /products/{id}`.
@@ -48,13 +58,29 @@ pub async fn show(
     Path(id): Path<Uuid>,
     params: Params,
 ) -> Result<Response, Error> {
-    let (chrome, found) = tokio::join!(
-        async { Chrome::of(&app, &Visitor::of(&app, &headers).await).await },
+    let ((chrome, reviews, who), found, shelves) = tokio::join!(
+        with_reviews(&app, &headers, Ask::read(id, &params)),
         with_related(&app, id),
+        shelves::of_product(&app, id),
     );
     let (product, related) = found?;
-    let page = page(chrome.noting(params.get("note")), product, related);
-    Ok(open(StatusCode::OK, &page.chrome, &page))
+    let mut page = ProductPage {
+        shelves,
+        ..page(chrome.noting(params.get("note")), product, related, reviews)
+    };
+    let lists = page.shelves.iter_mut().map(|shelf| &mut shelf.cards);
+    rate(&app, &mut lists.chain([&mut page.related]).collect::<Vec<_>>()).await;
+    // Coming back from a form, or turning to other reviews of it, is no other look at the product.
+    let first = params.get("note").is_none() && page.reviews.here == format!("/products/{id}");
+    let did = first.then(|| Did::view(id).by(who.as_ref()));
+    Ok((did, open(StatusCode::OK, &page.chrome, &page)).into_response())
+}
+
+/// What surrounds the page, and the reviews as whoever is asking sees them.
+async fn with_reviews(app: &App, headers: &HeaderMap, ask: Ask) -> (Chrome, Section, Option<Identity>) {
+    let visitor = Visitor::of(app, headers).await;
+    let (chrome, reviews) = tokio::join!(Chrome::of(app, &visitor), reviews::load(app, &visitor, ask));
+    (chrome, reviews, visitor.shopper.identity)
 }
 
 async fn with_related(app: &App, id: Uuid) -> Result<(Product, Vec<Card>), Error> {
@@ -73,7 +99,7 @@ async fn with_related(app: &App, id: Uuid) -> Result<(Product, Vec<Card>), Error
     Ok((product, related))
 }
 
-fn page(chrome: Chrome, product: Product, related: Vec<Card>) -> ProductPage {
+fn page(chrome: Chrome, product: Product, related: Vec<Card>, reviews: Section) -> ProductPage {
     ProductPage {
         carts_answer: chrome.carts_answer,
         category_href: link("/search", [("category", product.category.as_str())]),
@@ -83,10 +109,13 @@ fn page(chrome: Chrome, product: Product, related: Vec<Card>) -> ProductPage {
             .map(|brand| link("/search", [("brand", brand)])),
         picture: Picture::new(product.id, &product.category),
         stock: Stock::of(&product),
+        stars: reviews.rating.as_ref().and_then(Stars::mean),
         quantity_max: product.available().min(QUANTITY_MAX),
         paragraphs: paragraphs(&product.description),
         attributes: attributes(&product),
         related,
+        shelves: Vec::new(),
+        reviews,
         product,
         chrome,
     }
@@ -109,13 +138,5 @@ fn shown(value: &Value) -> String {
         Value::Bool(false) => "No".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
     }
 }

@@ -3,10 +3,11 @@
 use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use emporium_service_kit::Currency;
 use emporium_service_kit::client::CallError;
 
+use crate::activity::Did;
 use crate::app::App;
 use crate::clients::catalog::{Facets, ProductFilter, ProductList};
 use crate::error::Error;
@@ -17,6 +18,7 @@ use crate::pages::format;
 use crate::pages::listing::{Card, cards};
 use crate::pages::open;
 use crate::pages::params::{Params, link};
+use crate::pages::stars::rate;
 
 const PAGE_SIZE: u32 = 24;
 const SORTS: [(&str, &str); 6] = [
@@ -138,8 +140,11 @@ struct SearchPage {
 pub async fn show(State(app): State<App>, headers: HeaderMap, params: Params) -> Result<Response, Error> {
     let query = Query::read(&params);
     let filter = query.filter();
-    let (mut chrome, answer) = tokio::join!(
-        async { Chrome::of(&app, &Visitor::of(&app, &headers).await).await },
+    let ((mut chrome, who), answer) = tokio::join!(
+        async {
+            let visitor = Visitor::of(&app, &headers).await;
+            (Chrome::of(&app, &visitor).await, visitor.shopper.identity)
+        },
         app.clients.catalog.products(&filter),
     );
     chrome.q.clone_from(&query.q);
@@ -151,8 +156,13 @@ pub async fn show(State(app): State<App>, headers: HeaderMap, params: Params) ->
             (status, None)
         }
     };
-    let page = page(chrome, query, list, app.config.currency);
-    Ok(open(status, &page.chrome, &page))
+    let did = list.as_ref().and_then(|list| {
+        let did = Did::search(filter.q.as_deref(), filter.cursor.as_deref(), list.total)?;
+        Some(did.by(who.as_ref()))
+    });
+    let mut page = page(chrome, query, list, app.config.currency);
+    rate(&app, &mut [&mut page.cards]).await;
+    Ok((did, open(status, &page.chrome, &page)).into_response())
 }
 
 /// What to say instead of results.

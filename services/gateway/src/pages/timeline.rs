@@ -253,6 +253,14 @@ impl Moment {
         }
     }
 
+    /// To the second: for what moves.
+    pub fn exact(at: OffsetDateTime) -> Self {
+        Self {
+            iso: format::iso(at),
+            text: format!("{}, {} UTC", format::day(at), format::clock(at)),
+        }
+    }
+
     pub fn day(at: OffsetDateTime) -> Self {
         Self {
             iso: format::iso(at),

@@ -6,6 +6,8 @@ use wiremock::matchers::{method, path_regex};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::html;
+use crate::recommendations::{shelf, suggestion};
+use crate::reviews::{review, summary};
 use crate::support::{
     ADMIN_TOKEN, AT, BLOCKED_TOKEN, CUSTOMER, CUSTOMER_TOKEN, Shop, answers, cart, id, ok, order, product,
     user,
@@ -189,7 +191,30 @@ pub async fn stocked() -> Shop {
     all(&shop.carts, "GET", "^/carts/", ok(&cart(1, &[(id(1), 2)]))).await;
     know_customer(&shop).await;
     know_orders(&shop).await;
+    know_opinions(&shop).await;
     shop
+}
+
+async fn know_opinions(shop: &Shop) {
+    let mut nasty = review(80, id(60));
+    nasty["author_name"] = HOSTILE.into();
+    nasty["title"] = HOSTILE.into();
+    nasty["text"] = format!("{HOSTILE}\n\u{85}\n{HOSTILE}").into();
+    nasty["hidden_reason"] = HOSTILE.into();
+    nasty["answers"][0]["text"] = HOSTILE.into();
+    nasty["attributes"] = json!({
+        "pros": [HOSTILE, 1], "cons": HOSTILE, "photos": [{ "caption": HOSTILE }], HOSTILE: { HOSTILE: HOSTILE },
+    });
+    let list = json!({ "items": [nasty], "next_cursor": "c\"d", "as_of": AT });
+    all(&shop.reviews, "GET", "/reviews$", ok(&list)).await;
+    all(&shop.reviews, "GET", "/by/", ok(&nasty)).await;
+    all(&shop.reviews, "GET", "^/reviews/", ok(&nasty)).await;
+    answers(&shop.reviews, "GET", "/summaries", ok(&summary())).await;
+    let related = shelf(&[suggestion(1, "bought-together", Some(1))]);
+    all(&shop.recommendations, "GET", ".", ok(&related)).await;
+    let again = shelf(&[suggestion(1, "bought-before", None)]);
+    let mock = Mock::given(method("GET")).and(path_regex("/buy-again$"));
+    mock.respond_with(ok(&again)).mount(&shop.recommendations).await;
 }
 
 async fn know_customer(shop: &Shop) {

@@ -158,6 +158,10 @@ async fn the_status_names_each_service_in_half_a_second() {
         &shop.catalog,
         &shop.carts,
         &shop.payments,
+        &shop.recommendations,
+        &shop.reviews,
+        &shop.analytics,
+        &shop.monitoring,
     ] {
         answers(server, "GET", "/health/ready", ready.clone()).await;
     }
@@ -193,6 +197,10 @@ async fn the_status_names_each_service_in_half_a_second() {
         ("carts", "up"),
         ("orders", "down"),
         ("payments", "up"),
+        ("recommendations", "up"),
+        ("reviews", "up"),
+        ("analytics", "up"),
+        ("monitoring", "up"),
     ];
     assert_eq!(
         (shown["status"].as_str(), services),

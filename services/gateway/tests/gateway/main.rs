@@ -3,17 +3,26 @@
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
+mod activity;
 mod admin;
+mod admin_events;
+mod admin_pages;
+mod admin_reports;
 mod blocked;
 mod browser;
 mod cart;
+mod consumers;
 mod documents;
 mod edge;
 mod html;
 mod input;
 mod orders;
 mod pages;
+mod pages_away;
 mod pages_buying;
 mod pages_forms;
+mod pages_reviews;
 mod products;
+mod recommendations;
+mod reviews;
 mod support;

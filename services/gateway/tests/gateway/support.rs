@@ -1,4 +1,4 @@
-//! A gateway whose six services are stand-ins.
+//! A gateway whose services are stand-ins.
 
 use std::collections::HashMap;
 
@@ -29,8 +29,26 @@ pub struct Shop {
     pub carts: MockServer,
     pub orders: MockServer,
     pub payments: MockServer,
+    pub recommendations: MockServer,
+    pub reviews: MockServer,
+    pub analytics: MockServer,
+    pub monitoring: MockServer,
     pub url: String,
-    _running: serve::Running,
+    running: serve::Running,
+}
+
+/// What is left of a shop that was stopped.
+pub struct Stopped {
+    pub analytics: MockServer,
+}
+
+/// The settings of a gateway whose environment says nothing.
+pub fn config() -> Config {
+    Config {
+        public_url: None,
+        currency: Currency::GBP,
+        activity_queue: 10_000,
+    }
 }
 
 impl Shop {
@@ -41,9 +59,16 @@ impl Shop {
 
     /// The same behind `public_url`.
     pub async fn open_at(public_url: Option<&str>) -> Self {
+        Self::open_with(public_url, config().activity_queue).await
+    }
+
+    /// The same where so many activities of visitors wait at most.
+    pub async fn open_with(public_url: Option<&str>, activity_queue: u32) -> Self {
         let start = MockServer::start;
         let (users, sessions, catalog) = (start().await, start().await, start().await);
         let (carts, orders, payments) = (start().await, start().await, start().await);
+        let (recommendations, reviews) = (start().await, start().await);
+        let (analytics, monitoring) = (start().await, start().await);
         let peers = [
             (ServiceName::Users, users.uri()),
             (ServiceName::Sessions, sessions.uri()),
@@ -51,11 +76,16 @@ impl Shop {
             (ServiceName::Carts, carts.uri()),
             (ServiceName::Orders, orders.uri()),
             (ServiceName::Payments, payments.uri()),
+            (ServiceName::Recommendations, recommendations.uri()),
+            (ServiceName::Reviews, reviews.uri()),
+            (ServiceName::Analytics, analytics.uri()),
+            (ServiceName::Monitoring, monitoring.uri()),
         ];
         let environment = environment(peers.into());
         let config = Config {
             public_url: public_url.map(str::to_owned),
-            currency: Currency::GBP,
+            activity_queue,
+            ..config()
         };
         let service = emporium_gateway::build_with(&environment, config).unwrap();
         let listener = serve::listen("127.0.0.1:0").await.unwrap();
@@ -67,8 +97,12 @@ impl Shop {
             carts,
             orders,
             payments,
+            recommendations,
+            reviews,
+            analytics,
+            monitoring,
             url: format!("http://{}", running.address),
-            _running: running,
+            running,
         };
         shop.know_session(CUSTOMER_TOKEN, CUSTOMER, "customer", false)
             .await;
@@ -93,6 +127,14 @@ impl Shop {
             .with_priority(250)
             .mount(&self.sessions)
             .await;
+    }
+
+    /// Stops the gateway and leaves the stand-ins.
+    pub async fn stop(self) -> Stopped {
+        self.running.stop().await;
+        Stopped {
+            analytics: self.analytics,
+        }
     }
 
     /// Calls as nobody in particular.

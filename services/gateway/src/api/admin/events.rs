@@ -1,4 +1,4 @@
-//! `/api/admin/dead-letters/{service}`: events that a consumer could not apply.
+//! `/api/admin/dead-letters/{name}`: events that a consumer could not apply.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,20 +8,22 @@ use emporium_service_kit::problem::ProblemDocument;
 use emporium_service_kit::{Api, Page, PageQuery};
 use utoipa_axum::routes;
 
+use crate::administration::{self, Replays};
 use crate::app::App;
-use crate::clients::dead_letters::{Consumer, DeadLetter};
+use crate::clients::projections::DeadLetter;
 use crate::error::Error;
 use crate::identity::Administrator;
 
 pub fn routes() -> Api<App> {
     Api::default()
         .public(routes!(admin_list_dead_letters))
+        .public(routes!(admin_replay_dead_letters))
         .public(routes!(admin_replay_dead_letter))
 }
 
-/// What a consumer could not apply, oldest first.
-#[utoipa::path(get, path = "/api/admin/dead-letters/{service}", tag = "administration",
-    security(("bearer" = []), ("cookie" = [])), params(("service" = Consumer, Path), PageQuery), responses(
+/// What a consumer could not apply, oldest first; `name` is one of `GET /api/admin/projections`.
+#[utoipa::path(get, path = "/api/admin/dead-letters/{name}", tag = "administration",
+    security(("bearer" = []), ("cookie" = [])), params(("name" = String, Path), PageQuery), responses(
     (status = 200, body = Page<DeadLetter>),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
     (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
@@ -29,22 +31,37 @@ pub fn routes() -> Api<App> {
 async fn admin_list_dead_letters(
     State(app): State<App>,
     _: Administrator,
-    Path(service): Path<Consumer>,
+    Path(name): Path<String>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<DeadLetter>>, Error> {
     let after: i64 = query.position()?.unwrap_or(0).max(0);
     let limit = query.limit();
-    let items = app.clients.dead_letters.list(service, after, limit).await?;
+    let items = app.clients.consumers.dead_letters(&name, after, limit).await?;
     // A full page may be the last one; the next is empty then.
     let full = items.len() >= limit as usize;
     let next_cursor = items.last().filter(|_| full).map(|last| encode_cursor(&last.id));
     Ok(Json(Page { items, next_cursor }))
 }
 
+/// Applies again what a consumer could not apply, the oldest hundred of them.
+#[utoipa::path(post, path = "/api/admin/dead-letters/{name}/replay", tag = "administration",
+    security(("bearer" = []), ("cookie" = [])), params(("name" = String, Path)), responses(
+    (status = 200, body = Replays),
+    (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
+    (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
+    (status = 404, body = ProblemDocument, description = "`not-found`: not a consumer")))]
+async fn admin_replay_dead_letters(
+    State(app): State<App>,
+    _: Administrator,
+    Path(name): Path<String>,
+) -> Result<Json<Replays>, Error> {
+    administration::replay_all(&app, &name).await.map(Json)
+}
+
 /// Applies one again.
-#[utoipa::path(post, path = "/api/admin/dead-letters/{service}/{id}/replay", tag = "administration",
+#[utoipa::path(post, path = "/api/admin/dead-letters/{name}/{id}/replay", tag = "administration",
     security(("bearer" = []), ("cookie" = [])),
-    params(("service" = Consumer, Path), ("id" = i64, Path)), responses(
+    params(("name" = String, Path), ("id" = i64, Path)), responses(
     (status = 200, body = DeadLetter),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
     (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
@@ -53,7 +70,7 @@ async fn admin_list_dead_letters(
 async fn admin_replay_dead_letter(
     State(app): State<App>,
     _: Administrator,
-    Path((service, id)): Path<(Consumer, i64)>,
+    Path((name, id)): Path<(String, i64)>,
 ) -> Result<Json<DeadLetter>, Error> {
-    Ok(Json(app.clients.dead_letters.replay(service, id).await?))
+    Ok(Json(app.clients.consumers.replay(&name, id).await?))
 }

@@ -1,8 +1,12 @@
 //! `/api/admin`: for administrators only.
 
+mod analytics;
 mod events;
+mod monitoring;
 mod orders;
 mod products;
+mod projections;
+mod reviews;
 mod users;
 
 use emporium_service_kit::Api;
@@ -14,5 +18,9 @@ pub fn routes() -> Api<App> {
         .merge(users::routes())
         .merge(products::routes())
         .merge(orders::routes())
+        .merge(reviews::routes())
+        .merge(projections::routes())
         .merge(events::routes())
+        .merge(analytics::routes())
+        .merge(monitoring::routes())
 }

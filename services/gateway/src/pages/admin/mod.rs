@@ -1,21 +1,28 @@
 //! `/admin/…`: pages for those who run the shop. Every handler asks for an administrator first.
 
 mod attributes;
+mod business;
+mod letters;
+mod operations;
 mod orders;
+mod overview;
 mod products;
+mod projections;
+mod reviews;
+mod section;
 mod users;
 
 use axum::Router;
-use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::app::App;
-use crate::pages::see_other;
 
 /// All pages for administrators.
 pub fn routes() -> Router<App> {
     Router::new()
-        .route("/admin", get(home))
+        .route("/admin", get(overview::show))
+        .route("/admin/business", get(business::show))
+        .route("/admin/operations", get(operations::show))
         .route("/admin/orders", get(orders::list))
         .route("/admin/orders/{id}", get(orders::show))
         .route("/admin/orders/{id}/payment-callback", post(orders::call_back))
@@ -23,10 +30,25 @@ pub fn routes() -> Router<App> {
         .route("/admin/products/{id}", get(products::show).post(products::change))
         .route("/admin/products/{id}/archive", post(products::archive))
         .route("/admin/products/{id}/stock", post(products::change_stock))
+        .route("/admin/reviews", get(reviews::list))
+        .route("/admin/reviews/{id}/moderation", post(reviews::moderate))
+        .route(
+            "/admin/products/{id}/reviews/{review_id}/answer",
+            post(reviews::answer),
+        )
         .route("/admin/users", get(users::list))
         .route("/admin/users/{id}/status", post(users::set_status))
+        .merge(event_routes())
 }
 
-async fn home() -> Response {
-    see_other("/admin/orders")
+fn event_routes() -> Router<App> {
+    Router::new()
+        .route("/admin/projections", get(projections::list))
+        .route("/admin/projections/{name}", get(projections::show))
+        .route("/admin/projections/{name}/pause", post(projections::pause))
+        .route("/admin/projections/{name}/resume", post(projections::resume))
+        .route("/admin/projections/{name}/rebuild", post(projections::rebuild))
+        .route("/admin/dead-letters", get(letters::list))
+        .route("/admin/dead-letters/{name}/replay", post(letters::replay_all))
+        .route("/admin/dead-letters/{name}/{id}/replay", post(letters::replay))
 }
