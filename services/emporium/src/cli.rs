@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
 use crate::terminal::note;
-use crate::{Error, evaluate, load, run, serve, status, stores};
+use crate::{Error, evaluate, load, rebuild, reconcile, run, serve, status, stores};
 
 /// A shop in which every service keeps its own data. Without a command it starts the whole shop.
 #[derive(Debug, Parser)]
@@ -48,7 +48,11 @@ enum Command {
     Status,
     /// Show which store each service uses, and how it is; exit code 1 when one cannot be used.
     Stores(stores::Options),
-    /// Measure how good something is, on human judgments.
+    /// Rebuild a projection of the running shop from its owners' event histories, and compare; exit code 1 when it differed.
+    Rebuild(rebuild::Options),
+    /// Compare analytics' figures with orders' and payments' tables, to the penny; exit code 1 on a difference.
+    Reconcile(reconcile::Options),
+    /// Measure how good something is: the search, on human judgments; recommendations, on what customers bought next.
     #[command(subcommand)]
     Evaluate(evaluate::Evaluate),
     /// Write the settings by which services know each other, for running them apart.
@@ -58,7 +62,7 @@ enum Command {
 /// Options of `emporium serve`.
 #[derive(Debug, Parser)]
 pub struct ServeOptions {
-    /// gateway, users, sessions, catalog, carts, orders or payments.
+    /// gateway, users, sessions, catalog, carts, orders, payments, recommendations, reviews, analytics or monitoring.
     pub service: ServiceName,
     /// The service's settings.
     #[command(flatten)]
@@ -150,6 +154,20 @@ async fn dispatch(cli: Cli) -> Result<(), Error> {
         Some(Command::Evaluate(evaluate::Evaluate::Search(options))) => {
             quiet_log()?;
             evaluate::search(stores()?, &dir()?, &options, &watch_signals()?).await
+        }
+        Some(Command::Evaluate(evaluate::Evaluate::Recommendations(options))) => {
+            quiet_log()?;
+            evaluate::recommendations(stores()?, dir, &options, &watch_signals()?).await
+        }
+        Some(Command::Rebuild(options)) => {
+            quiet_log()?;
+            let dir = DataDir::look_at(cli.data_dir.as_deref());
+            rebuild::rebuild(&dir, &options, &watch_signals()?).await
+        }
+        Some(Command::Reconcile(options)) => {
+            quiet_log()?;
+            let dir = DataDir::look_at(cli.data_dir.as_deref());
+            reconcile::reconcile(&dir, &options, &watch_signals()?).await
         }
         Some(Command::Status) => status::status(&DataDir::look_at(cli.data_dir.as_deref())).await,
         Some(Command::Keys(options)) => serve::write_keys(cli.data_dir.as_deref(), &options.out),

@@ -11,6 +11,10 @@ use emporium_service_kit::{ServiceName, StartError};
 /// What `emporium status` answers when there is no shop to tell about; the same as `systemctl status`.
 const EXIT_NOT_RUNNING: u8 = 3;
 
+/// What commands answer that compare or look on when a service does not answer, or is not as far as it should be: nothing is
+/// known then, and trying again makes sense.
+const EXIT_AWAY: u8 = 4;
+
 /// An error of the program.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -47,6 +51,15 @@ pub enum Error {
     /// A signal came before the work was done. What was started has been stopped.
     #[error("interrupted; what is loaded already stays, and the same command continues safely")]
     Interrupted,
+    /// A signal came while somebody else does the work and goes on with it.
+    #[error("{0}")]
+    Left(String),
+    /// A service that is needed does not answer, or is not as far as it has to be.
+    #[error("{0}; see `emporium status`, and try again")]
+    Away(String),
+    /// Two things that have to be equal are not.
+    #[error("{0}")]
+    Different(String),
     /// A port is taken.
     #[error(
         "port {port} (for {service}) cannot be used: {source}; stop what uses it, or choose another range with --port"
@@ -60,7 +73,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The ports after the given one do not fit.
-    #[error("--port {0} leaves no room for the services' ports after it; choose one up to 65529")]
+    #[error("--port {0} leaves no room for the services' ports after it; choose one up to 65525")]
     PortRange(u16),
     /// The embedded server.
     #[error("{0}")]
@@ -114,7 +127,8 @@ impl Error {
     /// What the process answers.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
+            Self::Interrupted | Self::Left(_) => ExitCode::from(EXIT_INTERRUPTED),
+            Self::Away(_) => ExitCode::from(EXIT_AWAY),
             Self::NotRunning(_) => ExitCode::from(EXIT_NOT_RUNNING),
             _ => ExitCode::FAILURE,
         }

@@ -1,4 +1,5 @@
-//! `emporium evaluate`: how good the search is, on human judgments of a real catalogue.
+//! `emporium evaluate`: how good the search is, on human judgments of a real catalogue; how good recommendations are, on what
+//! real customers bought next.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -16,9 +17,11 @@ use crate::terminal::{Format, say};
 
 pub mod judgments;
 pub mod ndcg;
+mod recommendations;
 mod search;
 
 use judgments::Judgments;
+pub use recommendations::{RecommendationsOptions, recommendations};
 use search::Lists;
 
 /// What can be measured.
@@ -26,6 +29,8 @@ use search::Lists;
 pub enum Evaluate {
     /// nDCG@10 of each configured search adapter, on the imported Icecat catalogue.
     Search(SearchOptions),
+    /// recall@10 and hit-rate@10 of simple methods and of the service, on the gift shop's orders from a date on.
+    Recommendations(RecommendationsOptions),
 }
 
 /// Options of `emporium evaluate search`.

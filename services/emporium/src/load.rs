@@ -195,6 +195,7 @@ fn targets(operator: &Operator) -> Result<Targets, Error> {
         catalog: target(ServiceName::Catalog)?,
         orders: target(ServiceName::Orders)?,
         payments: target(ServiceName::Payments)?,
+        reviews: target(ServiceName::Reviews)?,
     })
 }
 

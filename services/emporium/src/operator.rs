@@ -39,6 +39,14 @@ impl Operator {
         })
     }
 
+    /// Access to the running shop of a data folder; [`Error::NotRunning`] when there is none.
+    pub fn running(dir: &DataDir) -> Result<Self, Error> {
+        if !dir.is_taken()? {
+            return Err(Error::NotRunning(dir.path().to_path_buf()));
+        }
+        Self::of_running(dir)
+    }
+
     /// Base URL of a service.
     pub fn url(&self, service: ServiceName) -> String {
         self.urls.get(&service).cloned().unwrap_or_default()

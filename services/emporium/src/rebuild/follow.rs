@@ -1,0 +1,292 @@
+//! Asking for one rebuild and looking on until it has ended.
+
+use std::time::{Duration, Instant};
+
+use emporium_event_bus::consumer::GroupState;
+use emporium_event_bus::projection::{Phase, ProjectionStatus, Rebuild};
+use emporium_service_kit::client::{CallError, Client};
+use emporium_service_kit::{Clock, ServiceName};
+use indicatif::HumanDuration;
+use uuid::Uuid;
+
+use super::{Outcome, STALL, count, reached};
+use crate::Error;
+use crate::operator::Operator;
+use crate::projections::{IndexState, Method, Projection, REINDEX, TIMEOUT};
+use crate::terminal::{Later, note};
+
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long a service may be silent meanwhile: as long as a restart takes.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// Makes it anew.
+pub(super) async fn rebuild(operator: &Operator, projection: &Projection) -> Result<Outcome, Error> {
+    let client = operator.client(ServiceName::Operator, projection.service)?;
+    let mut watch = Watch::new(client, projection);
+    let ended = match projection.method {
+        Some(Method::Beside) => watch.beside().await,
+        Some(Method::InPlace) => watch.in_place().await,
+        Some(Method::Index) => watch.index().await,
+        None => Err(Error::Other(format!(
+            "{} cannot be rebuilt: the {} service has no way to empty it",
+            projection.name, projection.service
+        ))),
+    };
+    watch.progress.end();
+    ended
+}
+
+/// Who looks on.
+struct Watch<'a> {
+    client: Client,
+    projection: &'a Projection,
+    progress: Later,
+    begun: Instant,
+    /// What was seen the last time that something moved.
+    moved: (String, Instant),
+    answered: Instant,
+}
+
+impl<'a> Watch<'a> {
+    fn new(client: Client, projection: &'a Projection) -> Self {
+        let begun = Instant::now();
+        Self {
+            client,
+            projection,
+            progress: Later::begin(),
+            begun,
+            moved: (String::new(), begun),
+            answered: begun,
+        }
+    }
+
+    fn path(&self, verb: &str) -> String {
+        format!("/projections/{}{verb}", self.projection.name)
+    }
+
+    /// A second generation is built; the outcome carries the id of the rebuild that was asked for.
+    async fn beside(&mut self) -> Result<Outcome, Error> {
+        let under_way = self
+            .projection
+            .status
+            .as_ref()
+            .and_then(|status| status.rebuild.as_ref());
+        if let Some(rebuild) = under_way {
+            let age = Duration::try_from(Clock::System.now() - rebuild.started_at).unwrap_or_default();
+            note(format_args!(
+                "{}: joining the rebuild that began {} ago.",
+                self.projection.name,
+                HumanDuration(age)
+            ));
+        }
+        let before = self
+            .projection
+            .status
+            .as_ref()
+            .and_then(|status| status.outcome.as_ref());
+        let before = before.map(|outcome| outcome.id);
+        let mut status: ProjectionStatus = self.ask_for(&self.path("/rebuild")).await?;
+        let mut wanted = status.rebuild.as_ref().map(|rebuild| rebuild.id);
+        loop {
+            if let Some(outcome) = self.beside_ended(&status, wanted, before) {
+                return Ok(outcome);
+            }
+            // The bus may have it built in place of the one that was asked for.
+            wanted = status.rebuild.as_ref().map(|rebuild| rebuild.id).or(wanted);
+            self.tell_beside(&status)?;
+            tokio::time::sleep(LOOK).await;
+            if let Some(next) = self.look(&self.path("")).await? {
+                status = next;
+            }
+        }
+    }
+
+    fn beside_ended(
+        &self,
+        status: &ProjectionStatus,
+        wanted: Option<Uuid>,
+        before: Option<Uuid>,
+    ) -> Option<Outcome> {
+        if status.rebuild.is_some() || status.group.position.is_none() {
+            return None;
+        }
+        let outcome = status.outcome.as_ref()?;
+        // Without an id (the group was being built when it was asked) whatever is new counts.
+        let is_new = wanted == Some(outcome.id) || Some(outcome.id) != before;
+        is_new.then(|| Outcome {
+            equal: outcome.equal,
+            position: outcome.position,
+            items: Some(outcome.events),
+            tables: outcome.tables.clone(),
+            differences: outcome.differences.clone(),
+            ..self.outcome(Method::Beside)
+        })
+    }
+
+    fn tell_beside(&mut self, status: &ProjectionStatus) -> Result<(), Error> {
+        let name = &self.projection.name;
+        let Some(rebuild) = &status.rebuild else {
+            return self.tell(&format!("{name}: being built for the bus"), "", "");
+        };
+        let read = count(rebuild.events);
+        let doing = match rebuild.phase {
+            Phase::Wanted => "emptying the other generation".to_owned(),
+            Phase::Reading => {
+                let of = rebuild
+                    .total
+                    .map_or_else(String::new, |total| format!(" of {}", count(total)));
+                format!("{read}{of} events read")
+            }
+            Phase::Comparing if status.group.state == GroupState::Paused => {
+                format!("{read} events read; paused, and compared when it is resumed")
+            }
+            Phase::Comparing => format!("{read} events read; waiting for the live one, to compare both"),
+        };
+        let trouble = rebuild
+            .error
+            .as_deref()
+            .or(status.group.error.as_deref())
+            .unwrap_or_default();
+        let rate = self.rate(rebuild);
+        self.tell(&format!("{name}: {doing}"), &rate, trouble)
+    }
+
+    /// Events a second since this command looks on; of a rebuild that it joined, that is not known.
+    #[allow(clippy::cast_precision_loss)] // a rate to look at
+    fn rate(&self, rebuild: &Rebuild) -> String {
+        let joined = self
+            .projection
+            .status
+            .as_ref()
+            .is_some_and(|status| status.rebuild.is_some());
+        let seconds = self.begun.elapsed().as_secs_f64();
+        if joined || seconds < 1.0 || rebuild.phase != Phase::Reading {
+            return String::new();
+        }
+        format!(", {:.0} events/s", rebuild.events as f64 / seconds)
+    }
+
+    /// The group is marked on the bus, emptied and filled; it has no position meanwhile. Done when it has passed what was on
+    /// the bus at the end of that.
+    async fn in_place(&mut self) -> Result<Outcome, Error> {
+        let mut status: ProjectionStatus = self.ask_for(&self.path("/rebuild")).await?;
+        let mut goal = None;
+        loop {
+            if let Some(position) = reached(&status) {
+                let goal = *goal.get_or_insert(status.group.end.unwrap_or(position));
+                if position >= goal {
+                    return Ok(Outcome {
+                        position: Some(position),
+                        ..self.outcome(Method::InPlace)
+                    });
+                }
+            }
+            let doing = match (reached(&status), status.group.state) {
+                (None, _) => "reading the histories".to_owned(),
+                (Some(_), GroupState::Paused) => {
+                    "filled; paused, and catches up when it is resumed".to_owned()
+                }
+                (Some(position), _) => format!("filled; catching up, at position {}", count(position)),
+            };
+            let trouble = status.group.error.clone().unwrap_or_default();
+            self.tell(&format!("{}: {doing}", self.projection.name), "", &trouble)?;
+            tokio::time::sleep(LOOK).await;
+            if let Some(next) = self.look(&self.path("")).await? {
+                status = next;
+            }
+        }
+    }
+
+    /// A second index is filled from the database.
+    async fn index(&mut self) -> Result<Outcome, Error> {
+        let mut state: IndexState = self.ask_for(REINDEX).await?;
+        loop {
+            if !state.wanted && state.building.is_none() && state.index.is_some() {
+                return Ok(Outcome {
+                    items: Some(state.done),
+                    ..self.outcome(Method::Index)
+                });
+            }
+            let trouble = state.fault.clone().unwrap_or_default();
+            self.tell(
+                &format!(
+                    "{}: {} of {} products",
+                    self.projection.name,
+                    count(state.done),
+                    count(state.total)
+                ),
+                "",
+                &trouble,
+            )?;
+            tokio::time::sleep(LOOK).await;
+            if let Some(next) = self.look(REINDEX).await? {
+                state = next;
+            }
+        }
+    }
+
+    fn outcome(&self, method: Method) -> Outcome {
+        Outcome {
+            projection: self.projection.name.clone(),
+            service: self.projection.service,
+            method,
+            equal: None,
+            position: None,
+            items: None,
+            seconds: self.begun.elapsed().as_secs_f64(),
+            tables: Vec::new(),
+            differences: Vec::new(),
+        }
+    }
+
+    async fn ask_for<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        // Asking again while it goes on changes nothing.
+        let call = self.client.post(path).idempotent().timeout(TIMEOUT);
+        call.send()
+            .await
+            .map_err(|source| failed("asking for the rebuild", source))
+    }
+
+    /// How it stands; `None` while the service does not answer, as during its restart.
+    async fn look<T: serde::de::DeserializeOwned>(&mut self, path: &str) -> Result<Option<T>, Error> {
+        match self.client.get(path).timeout(TIMEOUT).once().send().await {
+            Ok(answer) => {
+                self.answered = Instant::now();
+                Ok(Some(answer))
+            }
+            Err(error) if error.is_unavailable() && self.answered.elapsed() < SILENCE => Ok(None),
+            Err(error) => Err(failed("looking how far the rebuild is", error)),
+        }
+    }
+
+    /// Shows how far it is. What stands still for too long is left: it goes on, but nobody has to wait for it.
+    fn tell(&mut self, text: &str, rate: &str, trouble: &str) -> Result<(), Error> {
+        if self.moved.0 != text {
+            self.moved = (text.to_owned(), Instant::now());
+        }
+        let trouble = if trouble.is_empty() {
+            String::new()
+        } else {
+            format!("; {trouble}")
+        };
+        if self.moved.1.elapsed() > STALL {
+            return Err(Error::Away(format!(
+                "{text}{trouble}: nothing moved for {} minutes; it goes on in the {} service when that can",
+                STALL.as_secs() / 60,
+                self.projection.service
+            )));
+        }
+        let seconds = self.begun.elapsed().as_secs();
+        self.progress
+            .tell(format_args!("{text}{rate} ({seconds} s){trouble}"));
+        Ok(())
+    }
+}
+
+fn failed(what: &'static str, source: CallError) -> Error {
+    if source.is_unavailable() {
+        return Error::Away(source.to_string());
+    }
+    Error::Call { what, source }
+}
