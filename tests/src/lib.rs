@@ -1,11 +1,17 @@
 //! What the end-to-end tests share: the real program as a process of its own, and customers who use it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+pub mod apart;
+pub mod away;
+pub mod browser;
 pub mod customer;
 pub mod ends;
+pub mod gift_shop;
 pub mod process;
 pub mod stores;
 
+pub use apart::Apart;
+pub use away::{DatabaseAway, TablesLocked};
 pub use customer::{Admin, Customer};
 pub use process::{Options, ShopProcess};
 pub use stores::Polyglot;

@@ -280,7 +280,7 @@ fn find_pidfile(folder: &Path) -> Option<PathBuf> {
 
 /// A shell that ends the program (by its id) and removes its folder when this test process is gone, however it ended: its
 /// input is a pipe that only this process holds open. A shop shared by the tests of a file is never dropped.
-fn watch(pid: u32, folder: &Path) -> Child {
+pub(crate) fn watch(pid: u32, folder: &Path) -> Child {
     const SCRIPT: &str = "cat >/dev/null; kill -9 \"$1\"; sleep 2; rm -rf \"$2\"";
     Command::new("sh")
         .args(["-c", SCRIPT, "watcher", &pid.to_string()])

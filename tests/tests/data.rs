@@ -2,12 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use emporium_tests::{Options, ShopProcess, datasets};
+use emporium_tests::{Options, ShopProcess, datasets, gift_shop};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shop-under-test");
 
@@ -77,51 +76,10 @@ async fn state(shop: &ShopProcess) -> String {
     text
 }
 
-/// A small piece of the gift shop, with its kinds of dirt, written by us.
-fn gift_shop(folder: &Path) -> PathBuf {
-    let path = folder.join("gift-shop.csv");
-    let mut file = std::fs::File::create(&path).unwrap();
-    writeln!(
-        file,
-        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
-    )
-    .unwrap();
-    for n in 0..3_000 {
-        let (invoice, code) = (600_000 + n / 5, 20_000 + n % 97);
-        let customer = if invoice % 11 == 0 {
-            String::new()
-        } else {
-            (12_000 + invoice % 53).to_string()
-        };
-        writeln!(file, "{invoice},{code},RED TIN NUMBER {code},{},2010-07-01 12:{:02}:00,{}.{:02},{customer},United Kingdom", 1 + n % 6, n / 5 % 60, n % 9, n % 100).unwrap();
-    }
-    writeln!(
-        file,
-        "600900,POST,POSTAGE,1,2010-07-02 09:00:00,18.00,12001,France"
-    )
-    .unwrap();
-    writeln!(
-        file,
-        "C600901,20001,RED TIN NUMBER 20001,-1,2010-07-03 09:00:00,1.01,12004,United Kingdom"
-    )
-    .unwrap();
-    writeln!(
-        file,
-        "600902,20001,damaged,-7,2010-07-04 09:00:00,0,,United Kingdom"
-    )
-    .unwrap();
-    writeln!(
-        file,
-        "600903,20001,not a number,x,2010-07-04 09:00:00,1,,United Kingdom"
-    )
-    .unwrap();
-    path
-}
-
 #[tokio::test]
 async fn a_load_changes_nothing_the_second_time_and_survives_a_kill() {
     let files = tempfile::tempdir().unwrap();
-    let file = gift_shop(files.path());
+    let file = gift_shop::dirty(files.path());
     let rejects = files.path().join("rejected.csv");
     let import = [
         "import",

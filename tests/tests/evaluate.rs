@@ -103,7 +103,7 @@ async fn small(options: Options, adapters: &[&str]) {
     );
     let lists = adapters
         .iter()
-        .fold(String::new(), |text, name| text + name + ",quuxometer,1,907\n");
+        .fold(String::new(), |text, name| text + *name + ",quuxometer,1,907\n");
     assert_eq!(
         std::fs::read_to_string(dump).unwrap(),
         format!("adapter,query,rank,id\n{lists}")

@@ -7,7 +7,18 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shop-under-test");
-const OWNERS: [&str; 6] = ["users", "sessions", "catalog", "carts", "orders", "payments"];
+const OWNERS: [&str; 10] = [
+    "users",
+    "sessions",
+    "catalog",
+    "carts",
+    "orders",
+    "payments",
+    "recommendations",
+    "reviews",
+    "analytics",
+    "monitoring",
+];
 
 #[tokio::test]
 async fn a_role_sees_its_own_database_and_no_other() {
@@ -86,9 +97,9 @@ async fn attempt(options: &PgConnectOptions, sql: &str) -> Result<u64, String> {
 async fn nobody_speaks_for_another_service_on_the_bus() {
     let shop = ShopProcess::start(PROGRAM, &Options::default()).await;
     let refused = Err("42501".to_owned());
-    for publisher in ["users", "catalog", "orders", "payments"] {
+    for publisher in ["users", "catalog", "orders", "payments", "reviews"] {
         let role = at_the_bus(&shop, publisher);
-        for source in ["users", "catalog", "orders", "payments", "sessions"] {
+        for source in ["users", "catalog", "orders", "payments", "reviews", "sessions"] {
             let wanted = if source == publisher {
                 Ok(1)
             } else {
@@ -116,20 +127,32 @@ async fn nobody_speaks_for_another_service_on_the_bus() {
             "{publisher}"
         );
     }
-    assert_eq!(
-        attempt(&at_the_bus(&shop, "sessions"), &append("/sessions")).await,
-        refused,
-        "it publishes nothing"
-    );
+    for reader in ["sessions", "recommendations", "analytics"] {
+        assert_eq!(
+            attempt(&at_the_bus(&shop, reader), &append(&format!("/{reader}"))).await,
+            refused,
+            "{reader} publishes nothing"
+        );
+    }
     let letter = |group: &str| {
         format!(
             "INSERT INTO bus_dead_letter (group_name, event_id, event, error, attempts)
              VALUES ('{group}', gen_random_uuid(), '{{}}', '', 1)"
         )
     };
-    for consumer in ["sessions", "catalog", "orders"] {
-        let role = at_the_bus(&shop, consumer);
-        for group in ["sessions", "catalog", "orders"] {
+    let groups = [
+        "sessions",
+        "catalog",
+        "orders",
+        "recommendations",
+        "reviews.ratings",
+        "analytics",
+    ];
+    for consumer in groups {
+        // A group's service is the part of its name before the dot.
+        let service = consumer.split('.').next().unwrap();
+        let role = at_the_bus(&shop, service);
+        for group in groups {
             let (own, moved) = (
                 group == consumer,
                 format!("UPDATE bus_group SET position = position WHERE name = '{group}'"),

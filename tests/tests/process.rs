@@ -162,12 +162,12 @@ async fn sigterm_and_ctrl_c_stop_cleanly_and_a_warm_start_follows() {
     );
 }
 
-/// A port after which six more are free.
+/// A port after which ten more are free.
 fn free_ports() -> u16 {
     let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
     (0..10_000)
         .map(|_| rand::random_range(20_000..30_000))
-        .find(|first| (*first..first + 7).all(is_free))
+        .find(|first| (*first..first + 11).all(is_free))
         .unwrap()
 }
 
@@ -246,8 +246,8 @@ async fn groups_do_not_wait_for_the_leases_of_a_killed_run() {
             .await
             .unwrap()
             .rows_affected(),
-        3,
-        "sessions, catalog, orders"
+        6,
+        "sessions, catalog, orders, recommendations, reviews.ratings, analytics"
     );
     shop.kill();
     shop.start_again(PROGRAM, &Options::default()).await;

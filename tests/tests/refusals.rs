@@ -220,7 +220,7 @@ async fn status_tells_how_the_services_are() {
     let output = ends(&["status"], shop.path());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(text.matches(&shop.pid().to_string()).count(), 7, "{text}");
+    assert_eq!(text.matches(&shop.pid().to_string()).count(), 11, "{text}");
     assert!(
         text.contains(&shop.url("payments")) && !text.contains(" no "),
         "{text}"

@@ -102,9 +102,9 @@ fn wrong_settings_of_stores_are_told_before_anything_is_started() {
             vec!["no elasticsearch URL"],
         ),
         (
-            "EMPORIUM_REVIEWS_STORE",
-            format!("mongodb://u:{SECRET}@h"),
-            vec!["this version keeps no reviews"],
+            "EMPORIUM_RECOMMENDATIONS_CACHE",
+            format!("redis://u:{SECRET}@h"),
+            vec!["this version keeps no shelves"],
         ),
         (
             "EMPORIUM_CART_STORE",
