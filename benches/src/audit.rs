@@ -24,11 +24,12 @@ use crate::process::{Shop, cluster};
 
 /// What the shop does by itself, or after a request was answered, is no part of the request: events are numbered, published
 /// and consumed, and what is due or old is looked for.
-const BACKGROUND: [&str; 14] = [
+const BACKGROUND: [&str; 15] = [
     "_outbox_number(",
     "_outbox_head",
     "_outbox WHERE position",
     "_inbox",
+    "_projections WHERE projection = $1",
     "SELECT order_id FROM orders_saga WHERE step <> 'done'",
     "FROM orders_saga WHERE step IN",
     "UPDATE orders_saga SET due_at = $1, deadline = least(",
@@ -40,6 +41,8 @@ const BACKGROUND: [&str; 14] = [
     "DELETE FROM orders_idempotency",
     "SELECT 1",
 ];
+/// No answer to a customer waits for these: one counts what others tell it, the other one measures them, each in its own time.
+const BACKGROUND_OWNERS: [&str; 2] = ["analytics", "monitoring"];
 /// The driver asks for types by their names, once a connection.
 const OF_DRIVER: &str = "to_regtype(";
 const LOGGED_AFTER: Duration = Duration::from_millis(500);
@@ -156,7 +159,8 @@ impl ServerLog {
             !statements.iter().any(|sql| is_background(sql)) && !name.is_empty()
         });
         // Databases are told by their owners, so that both sides have the same names.
-        let owners = sides.shop.databases.keys();
+        let asked = |owner: &&String| !BACKGROUND_OWNERS.contains(&owner.as_str());
+        let owners = sides.shop.databases.keys().filter(asked);
         let names: BTreeMap<String, &String> = owners.map(|owner| (database(owner), owner)).collect();
         let units = units
             .into_iter()
@@ -203,6 +207,10 @@ fn units(log: &str) -> Vec<Unit> {
             }
             "COMMIT" | "ROLLBACK" => {
                 let mut statements = open.remove(&key).unwrap_or_default();
+                // All it did was before the log is looked at: the request's own transactions begin in it.
+                if statements.is_empty() {
+                    continue;
+                }
                 statements.push(sql);
                 units.push((database, statements));
             }
@@ -297,6 +305,7 @@ mod tests {
             b|2|DETAIL:  Parameters: $1 = 'BEGIN'\n\
             a|1|LOG:  execute <unnamed>: INSERT INTO  t\n\
             a|1|LOG:  statement: COMMIT\n\
+            a|4|LOG:  statement: ROLLBACK\n\
             a|3|LOG:  duration: 1 ms\n";
         let expected: Vec<Unit> = vec![
             ("b".into(), vec!["SELECT x FROM y: z".into()]),

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use emporium_benches::stores::page;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -22,6 +22,7 @@ use crate::machine::{Machine, cpu_s, cpu_tree_s, memory};
 use crate::open_loop::{self, OpenLoop};
 use crate::prepare::{self, START_PAUSE, copy_databases, superuser_of};
 use crate::process::Shop;
+use crate::projections::{self, Projections};
 use crate::report::{Call, Cpu, Results, SeedResult, ShopResults, markdown};
 use crate::{audit, floor, import, load, profile};
 
@@ -50,21 +51,11 @@ enum What {
     Audit,
     /// Session look-ups through HTTP at a fixed rate, from each store.
     OpenLoop(OpenLoop),
+    /// Consumers' lag, recommendations and analytics.
+    #[command(subcommand)]
+    Projections(Projections),
     /// Puts the results of `cargo bench` and `open-loop` into the page and the plot of the docs.
-    StoresPage(StoresPage),
-}
-
-#[derive(Debug, Clone, Args)]
-struct StoresPage {
-    /// The results.
-    #[arg(long, default_value = "benches/results/stores-two-cores.json")]
-    results: PathBuf,
-    /// The page whose figures are replaced.
-    #[arg(long, default_value = "docs/src/benchmarks.md")]
-    page: PathBuf,
-    /// The plot.
-    #[arg(long, default_value = "docs/src/images/stores.svg")]
-    image: PathBuf,
+    StoresPage(page::Files),
 }
 
 #[derive(Debug, Clone, Parser)]
@@ -150,11 +141,14 @@ fn run(what: &What, options: &Options) -> anyhow::Result<()> {
         );
     }
     if let What::StoresPage(files) = what {
-        return page::render(&files.results, &files.page, &files.image);
+        return page::render(files);
     }
     watch_signals()?;
     if let What::OpenLoop(plan) = what {
         return open_loop::run(*plan);
+    }
+    if let What::Projections(what) = what {
+        return projections::run(what);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -162,12 +156,12 @@ fn run(what: &What, options: &Options) -> anyhow::Result<()> {
     let dir = data_folder(options.dir.as_deref())?;
     let machine = Machine::look(dir.path())?;
     let shop = match what {
-        What::Import | What::OpenLoop(_) | What::StoresPage(_) => None,
+        What::Import | What::OpenLoop(_) | What::Projections(_) | What::StoresPage(_) => None,
         What::Audit => return audit_only(&runtime, dir.path(), options),
         What::All | What::Run => Some(measure_shop(&runtime, dir.path(), options)?),
     };
     let import = match what {
-        What::Run | What::Audit | What::OpenLoop(_) | What::StoresPage(_) => None,
+        What::Run | What::Audit | What::OpenLoop(_) | What::Projections(_) | What::StoresPage(_) => None,
         What::All | What::Import => {
             let (rounds, lines_max) = (options.plan().rounds.min(3), options.quick.then_some(50_000));
             eprintln!("Import");

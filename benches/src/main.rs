@@ -16,6 +16,7 @@ mod open_loop;
 mod prepare;
 mod process;
 mod profile;
+mod projections;
 mod report;
 
 fn main() -> ExitCode {
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Some(process::FLOOR) => floor::main(),
         Some(open_loop::SERVICE) => open_loop::service_main(),
         Some(open_loop::NOTHING) => open_loop::nothing_main(),
+        Some(projections::SERVICE) => projections::service_main(),
         _ => harness::main(),
     }
 }

@@ -187,7 +187,7 @@ fn end(runtime: &Runtime, targets: Vec<Answerer>, redis: Option<RedisServer>) {
 }
 
 /// Binds this process, and with it every one that it starts, to two cores; false when there are no more anyway.
-fn bind_to_cores() -> anyhow::Result<bool> {
+pub fn bind_to_cores() -> anyhow::Result<bool> {
     let allowed = sched_getaffinity(None)?;
     let cores: Vec<usize> = (0..CpuSet::MAX_CPU)
         .filter(|core| allowed.is_set(*core))
@@ -202,14 +202,20 @@ fn bind_to_cores() -> anyhow::Result<bool> {
 }
 
 fn shared(bound: bool) -> String {
+    shared_by(
+        &format!("Generator ({OPEN_CONNECTIONS} connections), service and the stores' servers"),
+        bound,
+    )
+}
+
+/// How processes share the processors.
+pub fn shared_by(who: &str, bound: bool) -> String {
     let how = if bound {
         "all of them bound to the same two cores"
     } else {
         "on a machine that has no more cores"
     };
-    format!(
-        "Generator ({OPEN_CONNECTIONS} connections), service and the stores' servers are processes of their own, {how}."
-    )
+    format!("{who} are processes of their own, {how}.")
 }
 
 fn nothing() -> anyhow::Result<Answerer> {

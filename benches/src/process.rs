@@ -119,6 +119,18 @@ impl Program {
         }
     }
 
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// Kills it at once (SIGKILL), whatever it is doing.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Stops it as Ctrl-C would, and waits.
     pub fn stop(mut self) -> anyhow::Result<()> {
         self.end(Signal::INT)

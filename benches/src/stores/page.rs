@@ -2,29 +2,55 @@
 //! it is written by hand.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Context;
+use clap::Args;
 
 use super::plot;
 use super::results::{Comparison, Figures, OpenLoopPart, Part, Ratio, Results, Target};
 
-const BEGIN: &str = "<!-- figures: made by `emporium-benches stores-page`, not by hand -->";
-const END: &str = "<!-- /figures -->";
+/// Lines between which figures stand in a page.
+#[derive(Debug, Clone, Copy)]
+pub struct Marks {
+    /// Before them.
+    pub begin: &'static str,
+    /// After them.
+    pub end: &'static str,
+}
+
+const MARKS: Marks = Marks {
+    begin: "<!-- figures: made by `emporium-benches stores-page`, not by hand -->",
+    end: "<!-- /figures -->",
+};
 /// What an adapter may cost over the bare client.
 const RATIO_AIM: f64 = 1.2;
 /// What 99 of 100 look-ups through HTTP should stay below.
 const P99_AIM_MS: f64 = 1.0;
 
+/// Which results go where.
+#[derive(Debug, Clone, Args)]
+pub struct Files {
+    /// The results.
+    #[arg(long, default_value = "benches/results/stores-two-cores.json")]
+    results: PathBuf,
+    /// The page whose figures are replaced.
+    #[arg(long, default_value = "docs/src/benchmarks.md")]
+    page: PathBuf,
+    /// The plot.
+    #[arg(long, default_value = "docs/src/images/stores.svg")]
+    image: PathBuf,
+}
+
 /// Puts the results into the page between its marks, and draws the plot.
-pub fn render(results: &Path, page: &Path, image: &Path) -> anyhow::Result<()> {
+pub fn render(Files { results, page, image }: &Files) -> anyhow::Result<()> {
     let results = Results::read(results)?;
     anyhow::ensure!(
         !results.traits.is_empty(),
         "there are no results; run cargo bench -p emporium-benches"
     );
     let text = std::fs::read_to_string(page).with_context(|| format!("reading {}", page.display()))?;
-    let text = between_marks(&text, &figures(&results))?;
+    let text = put(&text, MARKS, &figures(&results))?;
     std::fs::write(page, text).with_context(|| format!("writing {}", page.display()))?;
     if let Some(folder) = image.parent() {
         std::fs::create_dir_all(folder)?;
@@ -32,14 +58,15 @@ pub fn render(results: &Path, page: &Path, image: &Path) -> anyhow::Result<()> {
     std::fs::write(image, plot::svg(&results)).with_context(|| format!("writing {}", image.display()))
 }
 
-fn between_marks(page: &str, figures: &str) -> anyhow::Result<String> {
+/// A page with these figures between its marks.
+pub fn put(page: &str, Marks { begin, end }: Marks, figures: &str) -> anyhow::Result<String> {
     let (before, rest) = page
-        .split_once(BEGIN)
+        .split_once(begin)
         .context("the page has no mark where the figures begin")?;
     let (_, after) = rest
-        .split_once(END)
+        .split_once(end)
         .context("the page has no mark where the figures end")?;
-    Ok(format!("{before}{BEGIN}\n\n{}\n{END}{after}", figures.trim_end()))
+    Ok(format!("{before}{begin}\n\n{}\n{end}{after}", figures.trim_end()))
 }
 
 fn figures(results: &Results) -> String {
@@ -338,10 +365,11 @@ pub(super) mod tests {
 
     #[test]
     fn the_prose_around_the_figures_stays() {
-        let page = format!("# A\n{BEGIN}\nold\n{END}\nlast\n");
-        let made = between_marks(&page, "new\n").unwrap();
-        assert_eq!(made, format!("# A\n{BEGIN}\n\nnew\n{END}\nlast\n"));
-        assert_eq!(between_marks(&made, "new\n").unwrap(), made);
-        assert!(between_marks("# A\n", "new").is_err());
+        let Marks { begin, end } = MARKS;
+        let page = format!("# A\n{begin}\nold\n{end}\nlast\n");
+        let made = put(&page, MARKS, "new\n").unwrap();
+        assert_eq!(made, format!("# A\n{begin}\n\nnew\n{end}\nlast\n"));
+        assert_eq!(put(&made, MARKS, "new\n").unwrap(), made);
+        assert!(put("# A\n", MARKS, "new").is_err());
     }
 }

@@ -48,20 +48,29 @@ pub enum By {
 impl Postgres {
     /// Starts it in a folder for temporary files.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_for(Settings::new("").max_connections)
+    }
+
+    /// The same for so many connections.
+    pub fn start_for(max_connections: u16) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("emporium-bench-")
             .permissions(std::fs::Permissions::from_mode(0o755))
             .tempdir()?;
-        let server = Server::start(&Settings::new(folder.path().join("postgres")), |_| ())?;
+        let settings = Settings {
+            max_connections,
+            ..Settings::new(folder.path().join("postgres"))
+        };
+        let server = Server::start(&settings, |_| ())?;
         Ok(Self {
             server,
             _folder: folder,
         })
     }
 
-    /// The server's process.
-    pub fn pid(&self) -> u32 {
-        self.server.pid()
+    /// The server itself.
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Its TCP port.
@@ -171,6 +180,11 @@ pub struct Place {
 /// A service's own database on PostgreSQL.
 pub async fn on_postgres(postgres: &Postgres, service: ServiceName, database: &str) -> anyhow::Result<Place> {
     postgres.create(database).await?;
+    in_postgres(postgres, service, database).await
+}
+
+/// The same in a database that is there.
+pub async fn in_postgres(postgres: &Postgres, service: ServiceName, database: &str) -> anyhow::Result<Place> {
     let target = SocketAddr::from(([127, 0, 0, 1], postgres.port()));
     let recorder = Recorder::start(Protocol::Postgres, target).await?;
     let direct = postgres.options(database, By::Socket);
