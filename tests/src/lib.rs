@@ -16,6 +16,20 @@ pub use customer::{Admin, Customer};
 pub use process::{Options, ShopProcess};
 pub use stores::Polyglot;
 
+/// The services that own a database.
+pub const OWNERS: [&str; 10] = [
+    "users",
+    "sessions",
+    "catalog",
+    "carts",
+    "orders",
+    "payments",
+    "recommendations",
+    "reviews",
+    "analytics",
+    "monitoring",
+];
+
 /// The workspace's root folder.
 pub fn workspace() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR"))

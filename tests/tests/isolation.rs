@@ -1,24 +1,12 @@
 //! Each service's database role is refused at every other database, and can do nothing to the server.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use emporium_tests::{Options, ShopProcess};
+use emporium_tests::{OWNERS, Options, ShopProcess};
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shop-under-test");
-const OWNERS: [&str; 10] = [
-    "users",
-    "sessions",
-    "catalog",
-    "carts",
-    "orders",
-    "payments",
-    "recommendations",
-    "reviews",
-    "analytics",
-    "monitoring",
-];
 
 #[tokio::test]
 async fn a_role_sees_its_own_database_and_no_other() {

@@ -8,7 +8,7 @@ use emporium_service_kit::stores::{CARTS_STORE, EVENTS, SESSIONS_STORE};
 use emporium_test_kit::eventually;
 use emporium_test_kit::stores::{self, Durability, RedisSettings};
 use emporium_tests::process::without_settings;
-use emporium_tests::{Options, Polyglot, ShopProcess};
+use emporium_tests::{OWNERS, Options, Polyglot, ShopProcess};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shop-under-test");
@@ -127,19 +127,7 @@ async fn of_a_running_shop_every_service_tells() {
         "the shop's settings count, not the command's: {output:?}"
     );
     let all = rows(&output);
-    let owners = [
-        "users",
-        "sessions",
-        "catalog",
-        "carts",
-        "orders",
-        "payments",
-        "recommendations",
-        "reviews",
-        "analytics",
-        "monitoring",
-    ];
-    for service in owners {
+    for service in OWNERS {
         let row = row(&all, service, "store");
         assert_eq!(
             (&row["adapter"], &row["error"]),
@@ -153,7 +141,7 @@ async fn of_a_running_shop_every_service_tells() {
         assert!(row["durability"].as_str().unwrap().contains("fsync=on"), "{row}");
         assert!(row["size_bytes"].as_i64().unwrap() > 1_000_000, "{row}");
     }
-    let on_the_bus = owners
+    let on_the_bus = OWNERS
         .into_iter()
         .filter(|name| !matches!(*name, "carts" | "monitoring"));
     for service in on_the_bus {

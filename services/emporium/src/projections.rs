@@ -13,16 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::operator::Operator;
+use crate::provision::CONSUMERS;
 
-/// The services that consume events.
-const CONSUMERS: [ServiceName; 6] = [
-    ServiceName::Sessions,
-    ServiceName::Catalog,
-    ServiceName::Orders,
-    ServiceName::Recommendations,
-    ServiceName::Reviews,
-    ServiceName::Analytics,
-];
 /// What the search index is called here; the catalog answers for it at a route of its own.
 const SEARCH: &str = "catalog.search";
 /// Where the catalog tells of its index, and is asked for a new one.

@@ -14,7 +14,7 @@ use crate::keys::Keys;
 
 mod bus;
 
-pub use bus::{bus_role_of, uses_bus};
+pub use bus::{CONSUMERS, bus_role_of, uses_bus};
 
 const BUS: &str = "emporium_bus";
 /// Connections a role may have: its pool and some for people.

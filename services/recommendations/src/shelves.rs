@@ -183,7 +183,8 @@ impl Shelves {
         let Ok(text) = serde_json::to_string(shelf) else {
             return;
         };
-        if self.lifetime.is_zero() {
+        // An empty shelf costs little to make, and is soon out of date: somebody may be about to buy for the first time.
+        if self.lifetime.is_zero() || shelf.items.is_empty() {
             return;
         }
         let kept = Kept { stamp, shelf: text };

@@ -25,7 +25,8 @@ const PUBLISHERS: [ServiceName; 5] = [
     ServiceName::Payments,
     ServiceName::Reviews,
 ];
-const CONSUMERS: [ServiceName; 6] = [
+/// The services that consume events.
+pub const CONSUMERS: [ServiceName; 6] = [
     ServiceName::Sessions,
     ServiceName::Catalog,
     ServiceName::Orders,
