@@ -24,12 +24,13 @@ use crate::process::{Shop, cluster};
 
 /// What the shop does by itself, or after a request was answered, is no part of the request: events are numbered, published
 /// and consumed, and what is due or old is looked for.
-const BACKGROUND: [&str; 15] = [
+const BACKGROUND: [&str; 16] = [
     "_outbox_number(",
     "_outbox_head",
     "_outbox WHERE position",
     "_inbox",
     "_projections WHERE projection = $1",
+    "SELECT note FROM sessions_rebuild",
     "SELECT order_id FROM orders_saga WHERE step <> 'done'",
     "FROM orders_saga WHERE step IN",
     "UPDATE orders_saga SET due_at = $1, deadline = least(",
