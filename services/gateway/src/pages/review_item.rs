@@ -180,6 +180,7 @@ fn details(attributes: &Map<String, Value>) -> Vec<(String, Trait)> {
             gather(name, value, &mut found);
         }
     }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
     found.truncate(DETAILS_MAX);
     found
 }

@@ -171,6 +171,8 @@ impl Provider {
             " FROM payments_provider_request WHERE saga_id = $1 AND open"
         );
         let request: Option<Request> = sqlx::query_as(sql).bind(key).fetch_optional(&self.db).await?;
+        // Another callback may have settled it since this one began.
+        let now = self.clock.now();
         Ok(request.and_then(|request| request.answer(now)))
     }
 

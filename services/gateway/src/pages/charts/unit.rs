@@ -50,7 +50,7 @@ impl Unit {
             Self::Count(_) => grouped(whole(value)),
             Self::Number(_) | Self::PerSecond => significant(value),
             Self::Seconds => seconds(value),
-            Self::Share => format!("{} %", significant(value * 100.0)),
+            Self::Share => format!("{} %", significant(hundredths(value))),
         }
     }
 
@@ -65,9 +65,14 @@ impl Unit {
             Self::Money(_) => compact(value / 100.0),
             Self::Count(_) | Self::Number(_) | Self::PerSecond => compact(value),
             Self::Seconds => seconds(value),
-            Self::Share => format!("{} %", trimmed(value * 100.0, 6)),
+            Self::Share => format!("{} %", trimmed(hundredths(value), 6)),
         }
     }
+}
+
+/// How many hundredths; beyond all numbers the last one.
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).clamp(f64::MIN, f64::MAX)
 }
 
 /// The nearest whole number; beyond 64 bits the last one that fits.
