@@ -56,7 +56,8 @@ CREATE TABLE analytics_sales_day (
 CREATE TABLE analytics_sales_day_g0 PARTITION OF analytics_sales_day FOR VALUES IN (0) WITH (fillfactor = 60);
 CREATE TABLE analytics_sales_day_g1 PARTITION OF analytics_sales_day FOR VALUES IN (1) WITH (fillfactor = 60);
 
--- Sums by the minute an order was placed in, for the last hour.
+-- Sums by the minute an order was placed in. Asked for is the last hour; all minutes are kept, since a history gives all of them
+-- again, and generations of which one was thinned out could not be compared.
 CREATE TABLE analytics_sales_minute (
     generation smallint NOT NULL,
     minute     timestamptz NOT NULL,

@@ -17,6 +17,7 @@ use emporium_event_bus::projection::Projections;
 use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, StartAt};
 use emporium_service_kit::report::Opened;
 use emporium_service_kit::{Environment, Service, ServiceName, StartError, reaper};
+use time::{Date, OffsetDateTime, UtcOffset};
 
 pub use crate::config::Config;
 use crate::measures::Measures;
@@ -60,10 +61,15 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         terms: config.terms(),
         measures: Measures::new(&environment.metrics),
     };
-    let (closing, kept) = (store.clone(), config.terms().kept);
+    let (closing, orders, kept) = (store.clone(), group.clone(), config.terms().kept);
     let close = reaper::task(environment, CLOSE_PERIOD, move |now, max| {
-        let store = closing.clone();
-        async move { store.close_days((now - kept).date(), max).await }
+        let (store, before) = (closing.clone(), first_open(now - kept, orders.status().as_of));
+        async move {
+            match before {
+                Some(before) => store.close_days(before, max).await,
+                None => Ok(0),
+            }
+        }
     });
     let stop = environment.shutdown.clone();
     let api = routes::api().merge(Projections::of([&group]).api());
@@ -79,4 +85,32 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
             let store = store.clone();
             async move { store.ping().await.map_err(|_| "does not answer".to_owned()) }
         }))
+}
+
+/// The first day that is not closed yet. A closed day tells for ever how many of its visitors have paid, so all of its orders have
+/// to be known: days that the projection has not reached the end of (`as_of`) stay open, and so does every day while nobody knows.
+fn first_open(kept_from: OffsetDateTime, as_of: Option<OffsetDateTime>) -> Option<Date> {
+    let known_until = as_of?.to_offset(UtcOffset::UTC).date();
+    Some(kept_from.date().min(known_until))
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::{date, datetime};
+
+    use super::first_open;
+
+    #[test]
+    fn days_whose_orders_are_not_all_known_stay_open() {
+        let kept_from = datetime!(2030-03-10 15:00 UTC);
+        assert_eq!(first_open(kept_from, None), None);
+        for (as_of, first) in [
+            (datetime!(2030-04-09 15:00 UTC), date!(2030 - 03 - 10)),
+            (datetime!(2030-03-10 00:00 UTC), date!(2030 - 03 - 10)),
+            // The 8th is over by then, the 9th is not.
+            (datetime!(2030-03-09 23:59 UTC), date!(2030 - 03 - 09)),
+        ] {
+            assert_eq!(first_open(kept_from, Some(as_of)), Some(first), "{as_of}");
+        }
+    }
 }

@@ -16,9 +16,13 @@ CREATE TABLE orders_customer_g1 PARTITION OF orders_customer FOR VALUES IN (1);
 INSERT INTO orders_customer (generation, id, name, email, active, version, last_synced_at)
 SELECT 0, id, name, email, active, version, last_synced_at FROM orders_customer_copy;
 DROP TABLE orders_customer_copy;
--- Claims of payments stay as well: nobody asks for them under this name, and they go when they are old.
+-- Claims of payments cannot be told from those of users, and no rebuild makes them again. So all of them are dated before what
+-- a rebuild compares (29 days), and are kept for as long as it compares what was written down before now.
 INSERT INTO orders_inbox (consumer, event_id, handled_at)
-SELECT 'orders/0', event_id, handled_at FROM orders_inbox WHERE consumer = 'orders';
+SELECT 'orders/0', event_id, least(handled_at, now() - interval '29 days 1 hour') FROM orders_inbox WHERE consumer = 'orders';
+INSERT INTO orders_projections (projection, live_since)
+SELECT 'orders', now() WHERE EXISTS (SELECT FROM orders_inbox WHERE consumer = 'orders/0')
+ON CONFLICT (projection) DO UPDATE SET live_since = excluded.live_since;
 
 -- What is read.
 CREATE VIEW orders_customer_copy AS

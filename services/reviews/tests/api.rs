@@ -163,9 +163,13 @@ async fn orders_and_users_are_followed_and_answers_say_up_to_when() {
     .await;
     assert_eq!(found["version"], 1);
     let list = format!("/products/{product}/reviews?verified=true");
-    let page = shop.gateway.get(&list).await.expect(200);
+    // Which the group's member learns a moment after it has applied them.
+    let page = eventually("it is known up to when", 20, async || {
+        let page = shop.gateway.get(&list).await.expect(200);
+        page["as_of"].is_string().then_some(page)
+    })
+    .await;
     assert_eq!(page["items"].as_array().unwrap().len(), 1);
-    assert!(page["as_of"].is_string(), "{page}");
     let summary = shop
         .gateway
         .get(&format!("/summaries?ids={product},{}", Uuid::new_v4()))

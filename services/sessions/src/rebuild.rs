@@ -1,7 +1,9 @@
 //! Comparing the blocks that the store notes with the users' history, and mending what differs, while logins and news go on.
 //!
 //! What is noted is a state by version, so nothing has to be emptied and no second generation is kept: the history is read into
-//! memory (some fifty bytes a user), and at its end the store is asked, some users at a time. It is driven like the building of a
+//! memory, and at its end the store is asked, some users at a time. It is asked after each page, too, and users of whom nothing
+//! would be told are forgotten at once: what stays (some fifty bytes a user) are those with news within the last lifetime of a
+//! session, and those of whom the store says something else than the history does so far. It is driven like the building of a
 //! generation ([`emporium_event_bus::projection`]), and reports the same [`Outcome`].
 //!
 //! # What is compared
@@ -73,8 +75,21 @@ pub struct Comparer {
 /// What this member has read for a comparison.
 struct Read {
     work: (Uuid, Uuid),
+    cause: Cause,
     cursors: BTreeMap<String, Cursor>,
     newest: HashMap<Uuid, News>,
+}
+
+impl Read {
+    /// Of each user only the newest.
+    fn note(&mut self, news: &[(Uuid, News)]) {
+        for (user, news) in news {
+            let newest = self.newest.entry(*user).or_insert(*news);
+            if newest.version < news.version {
+                *newest = *news;
+            }
+        }
+    }
 }
 
 impl Comparer {
@@ -202,14 +217,15 @@ impl Generations for Comparer {
     /// Empties what this member has read.
     async fn begin(&self, work: &Work, owners: &[String]) -> Result<(), BuildError> {
         let mut read = self.read.lock().await;
-        note::change(self.store.as_ref(), |note| {
+        let cause = note::change(self.store.as_ref(), |note| {
             let seen = &mut note.held(work)?.seen;
             (seen.phase, seen.events, seen.total) = (Phase::Reading, 0, None);
-            Ok::<_, BuildError>(())
+            Ok::<_, BuildError>(seen.cause)
         })
         .await?;
         *read = Some(Read {
             work: (work.rebuild, work.member),
+            cause,
             cursors: owners
                 .iter()
                 .map(|owner| (owner.clone(), Cursor::default()))
@@ -231,8 +247,12 @@ impl Generations for Comparer {
             .iter()
             .map(|item| news_of(item))
             .collect::<Result<Vec<_>, _>>()?;
+        if read.cause == Cause::Operator {
+            read.note(&news);
+            self.forget_passed(&mut read.newest, &news).await?;
+        }
         let now = self.now();
-        let cause = note::change(self.store.as_ref(), |note| {
+        note::change(self.store.as_ref(), |note| {
             let under_way = note.held(work)?;
             under_way.give(work.member, work.lease, now);
             let seen = &mut under_way.seen;
@@ -241,23 +261,16 @@ impl Generations for Comparer {
             if piece.cursor.done {
                 seen.phase = Phase::Comparing;
             }
-            Ok::<_, BuildError>(seen.cause)
+            Ok::<_, BuildError>(())
         })
         .await?;
-        if cause == Cause::Bus {
+        if read.cause == Cause::Bus {
             let events: Vec<&CloudEvent> = piece.items.iter().map(|item| &item.event).collect();
             let standings = standings_of(&events, now - self.lifetime)?;
             self.store
                 .set_blocked(&standings)
                 .await
                 .map_err(ApplyError::from)?;
-        } else {
-            for (user, news) in news {
-                let newest = read.newest.entry(user).or_insert(news);
-                if newest.version < news.version {
-                    *newest = news;
-                }
-            }
         }
         read.cursors.insert(piece.owner.to_owned(), piece.cursor);
         Ok(())

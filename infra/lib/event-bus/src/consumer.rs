@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::bus::{Bus, BusError};
+use crate::bus::{Bus, BusError, Capability};
 use crate::event::CloudEvent;
 use crate::inbox;
 use crate::pace::Pace;
@@ -200,6 +200,7 @@ impl ConsumerGroup {
     }
 
     async fn try_step(&self) -> anyhow::Result<usize> {
+        let asked = self.status.now();
         // Reading comes first: a group that has nothing to do writes nothing.
         let Some(progress) = self.progress_or_build().await? else {
             // Another member builds it: nothing that happens on the bus is of interest before it is done.
@@ -207,7 +208,7 @@ impl ConsumerGroup {
             return Ok(0);
         };
         self.seen.store(progress.end, Ordering::Relaxed);
-        self.status.saw(progress);
+        self.status.saw(progress, asked);
         if self.status.letters_are_due() {
             self.status
                 .set_letters(self.bus.waiting_letters(&self.name).await?);
@@ -227,7 +228,8 @@ impl ConsumerGroup {
         }
         // What nobody wants and positions that stay empty are passed once and not looked at for ever.
         self.bus.acknowledge(&self.name, self.member, &batch).await?;
-        self.status.passed(batch.passed);
+        let ordered = !self.bus.lacks().contains(&Capability::Ordered);
+        self.status.passed(batch.passed, ordered);
         Ok(usize::try_from(batch.passed).unwrap_or(0))
     }
 
@@ -266,8 +268,9 @@ impl ConsumerGroup {
     /// Asks the bus how the group stands; with the bus away, what was known stays.
     pub(crate) async fn look(&self) {
         let looked = async {
+            let asked = self.status.now();
             match self.bus.progress(&self.name).await? {
-                Some(progress) => self.status.saw(progress),
+                Some(progress) => self.status.saw(progress, asked),
                 None => self.saw_building().await?,
             }
             self.status

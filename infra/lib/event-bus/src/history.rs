@@ -22,6 +22,7 @@ pub struct HistoryItem {
     /// The event.
     pub event: CloudEvent,
     /// When the owner wrote it down, by the owner's clock; for imported history that is long after the event's `time`.
+    // `None` for what was written down before owners noted that.
     #[serde(
         default,
         with = "time::serde::rfc3339::option",

@@ -155,7 +155,7 @@ impl Outbox {
             .take(max)
             .map(|found| HistoryItem {
                 position: found.row.position,
-                recorded_at: Some(found.recorded_at),
+                recorded_at: found.recorded_at,
                 event: self.event(found.row),
             })
             .collect();

@@ -23,7 +23,8 @@
 //!   replaced writes nothing more.
 //!
 //! The two are compared when the group has acknowledged what was on the bus after the reading, and the live one has every
-//! event of the other one. Rows of the inbox are removed after [`inbox::KEPT`](crate::inbox::KEPT), so that only rows of the
+//! event of the other one that was written down more than a moment ([`PUBLISHED_WITHIN`]) ago, or never will: what it lost is a
+//! difference. Rows of the inbox are removed after [`inbox::KEPT`](crate::inbox::KEPT), so that only rows of the
 //! last [`COMPARED`] are looked at; histories tell when an event was written down, and that time is noted with its claim.
 //!
 //! The rebuilt generation is right by definition, so it becomes the live one even when they differ; the [`Outcome`] says
@@ -48,13 +49,16 @@ use crate::history::HistoryItem;
 mod postgres;
 mod routes;
 mod table;
-pub use postgres::{GenerationHandler, PostgresProjection};
+pub use postgres::{GenerationHandler, PostgresProjection, generations};
 pub use routes::{ProjectionList, ProjectionStatus, Projections};
 pub use table::{Digest, Table};
 
 /// Events that were written down longer ago are not looked for in the inboxes. A day less than rows are kept, since clocks
 /// differ and removing takes its time.
 pub const COMPARED: Duration = Duration::from_hours(29 * 24);
+/// How long an event may take from the owner's history to the bus, and from there to the live generation, before it counts as
+/// lacking: what was written down longer ago is told as a difference and not waited for, since it may never come.
+pub const PUBLISHED_WITHIN: Duration = Duration::from_mins(1);
 /// Differences that an outcome lists.
 pub const DIFFERENCES_MAX: usize = 100;
 
@@ -264,8 +268,9 @@ pub trait Generations: Send + Sync {
     /// Which of these events the generation has seen. It keeps all that it has seen until it is live.
     async fn has_seen(&self, work: &Work, events: &[Uuid]) -> Result<Vec<Uuid>, BuildError>;
 
-    /// Compares both in one snapshot; `None` while the live one lacks events that the other one has. Those in `refused` were
-    /// put aside as dead letters (and may have been replayed since) and are not waited for.
+    /// Compares both in one snapshot; `None` while the live one lacks events that the other one has and that were written down
+    /// within [`PUBLISHED_WITHIN`]. Older ones are a difference. Those in `refused` were put aside as dead letters (and may have
+    /// been replayed since) and are not waited for.
     async fn compare(&self, work: &Work, refused: &[Uuid]) -> Result<Option<Comparison>, BuildError>;
 
     /// Makes the generation the live one; `comparison` is what became of it, if it was compared. Whoever died in the middle of this

@@ -3,19 +3,17 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use emporium_event_bus::{ApplyError, CloudEvent, GenerationHandler, Table};
-use emporium_service_kit::{Clock, Db, Tx};
-use sqlx::Postgres;
+use emporium_event_bus::{ApplyError, CloudEvent, GenerationHandler, Table, projection};
+use emporium_service_kit::{Clock, Db, ServiceName, Tx};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::consumer::GROUP;
 use crate::model::CustomerCopy;
 use crate::peers::User;
 
 /// The event types that it is made from.
 pub const KINDS: &[&str] = &["user.registered.v1", "user.updated.v1"];
-
-const BOTH: [i16; 2] = [0, 1];
 
 /// Applies users' events to a generation.
 pub struct Customers {
@@ -40,7 +38,7 @@ impl GenerationHandler for Customers {
 
     async fn handle(&self, events: &[&CloudEvent], generation: i16, tx: &mut Tx) -> Result<(), ApplyError> {
         let users = newest(events)?;
-        write(tx, &[generation], &users, self.clock.now()).await?;
+        write(tx, generation, &users, self.clock.now()).await?;
         Ok(())
     }
 }
@@ -70,41 +68,40 @@ pub async fn find(db: &Db, id: Uuid) -> Result<Option<CustomerCopy>, sqlx::Error
     .await
 }
 
-/// Notes a user who was asked for since the copy was not there yet. In both generations, whichever is live: that is what the
-/// user's events come to as well, so generations that have caught up are equal.
+/// Notes a user who was asked for since the copy was not there yet, as an effect does: in the live generation, then in the one
+/// that is being built. That is what the user's events come to as well, so generations that have caught up are equal.
 pub async fn store(db: &Db, user: User, now: OffsetDateTime) -> Result<(), sqlx::Error> {
-    write(db, &BOTH, &[user], now).await
+    let mut tx = db.begin().await?;
+    let users = [user];
+    for generation in projection::generations(&mut tx, ServiceName::Orders, GROUP).await? {
+        write(&mut tx, generation, &users, now).await?;
+    }
+    tx.commit().await
 }
 
 /// Brings copies up to date. `users` holds each user once; an older version never overwrites a newer one.
-async fn write<'e>(
-    executor: impl sqlx::Executor<'e, Database = Postgres>,
-    generations: &[i16],
-    users: &[User],
-    now: OffsetDateTime,
-) -> Result<(), sqlx::Error> {
+async fn write(tx: &mut Tx, generation: i16, users: &[User], now: OffsetDateTime) -> Result<(), sqlx::Error> {
     if users.is_empty() {
         return Ok(());
     }
     sqlx::query(
         "INSERT INTO orders_customer AS c (generation, id, name, email, active, version, last_synced_at)
-         SELECT generation, id, name, email, active, version, $7
+         SELECT $1, id, name, email, active, version, $7
          FROM unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::bigint[]) AS u (id, name, email, active, version)
-         CROSS JOIN unnest($1::smallint[]) AS g (generation)
-         ORDER BY generation, id
+         ORDER BY id
          ON CONFLICT (generation, id) DO UPDATE
          SET name = excluded.name, email = excluded.email, active = excluded.active, version = excluded.version,
              last_synced_at = excluded.last_synced_at
          WHERE c.version <= excluded.version",
     )
-    .bind(generations)
+    .bind(generation)
     .bind(users.iter().map(|u| u.id).collect::<Vec<_>>())
     .bind(users.iter().map(|u| u.name.as_str()).collect::<Vec<_>>())
     .bind(users.iter().map(|u| u.email.as_str()).collect::<Vec<_>>())
     .bind(users.iter().map(|u| u.active).collect::<Vec<_>>())
     .bind(users.iter().map(|u| u.version).collect::<Vec<_>>())
     .bind(now)
-    .execute(executor)
+    .execute(tx)
     .await?;
     Ok(())
 }

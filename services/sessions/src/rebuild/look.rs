@@ -44,6 +44,27 @@ impl Comparer {
         Ok(found)
     }
 
+    /// Forgets those users of a page of whom nothing is to be told. News that comes on a later page brings them back.
+    pub async fn forget_passed(
+        &self,
+        newest: &mut HashMap<Uuid, News>,
+        page: &[(Uuid, News)],
+    ) -> Result<(), ApplyError> {
+        let oldest = self.now() - self.lifetime;
+        let mut users: Vec<Uuid> = page.iter().map(|(user, _)| *user).collect();
+        users.sort_unstable();
+        users.dedup();
+        for some in users.chunks(STANDINGS_MAX) {
+            for found in self.store.standings(some).await? {
+                let is_told = |news: &News| news.judge(&found, oldest) != Verdict::Passed;
+                if !newest.get(&found.user_id).is_some_and(is_told) {
+                    newest.remove(&found.user_id);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Reads what the history has got since, for users of whom the store knows more than was read.
     async fn look_ahead(
         &self,

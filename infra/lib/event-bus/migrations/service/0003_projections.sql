@@ -1,6 +1,7 @@
 -- When the owner wrote the event down, which for imported history is long after its `time`. Of rows that were there before,
--- the moment of this migration.
-ALTER TABLE {prefix}_outbox ADD COLUMN recorded_at timestamptz NOT NULL DEFAULT now();
+-- nobody knows: NULL.
+ALTER TABLE {prefix}_outbox ADD COLUMN recorded_at timestamptz;
+ALTER TABLE {prefix}_outbox ALTER COLUMN recorded_at SET DEFAULT now();
 
 -- One row a projection with two generations (0 and 1) of its tables; see projection.rs.
 CREATE TABLE {prefix}_projections (

@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use super::{ApplyError, ConsumerGroup, StartAt};
 use crate::history::{self, HistoryItem, HistoryPage};
-use crate::projection::{BuildError, Comparison, Cursor, Generations, Outcome, Phase, Piece, Rebuild, Work};
+use crate::projection::{
+    BuildError, Cause, Comparison, Cursor, Generations, Outcome, Phase, Piece, Rebuild, Work,
+};
 
 /// How many times the group's lease a rebuild stands still after its member was killed: a unit of it may take longer.
 const LEASES: u32 = 3;
@@ -77,7 +79,8 @@ impl ConsumerGroup {
     }
 
     async fn one_unit(&self, generations: &dyn Generations) -> anyhow::Result<Unit> {
-        if generations.standing().await?.rebuild.is_none() {
+        // Without histories there is nothing to build it from: it would be emptied.
+        if !self.can_rebuild() || generations.standing().await?.rebuild.is_none() {
             return Ok(Unit::Nothing);
         }
         // While the bus has the group built, who does that has the rebuild.
@@ -103,6 +106,10 @@ impl ConsumerGroup {
                     self.read_piece(generations, &work, owner, cursor).await?;
                     Ok(Unit::Done)
                 }
+                (_, None) if rebuild.cause == Cause::Bus => {
+                    self.switch_unseen(generations, &work).await?;
+                    Ok(Unit::Switched)
+                }
                 (_, None) => self.compare_and_switch(generations, &work, rebuild.events).await,
             }
         };
@@ -127,9 +134,14 @@ impl ConsumerGroup {
                 None => break,
             }
         }
-        self.settle_letters(generations, &work, &self.letters().await?)
+        self.switch_unseen(generations, &work).await
+    }
+
+    /// Switches without comparing: the live generation lacked events, or was never built.
+    async fn switch_unseen(&self, generations: &dyn Generations, work: &Work) -> anyhow::Result<()> {
+        self.settle_letters(generations, work, &self.letters().await?)
             .await?;
-        let outcome = generations.switch(&work, None).await?;
+        let outcome = generations.switch(work, None).await?;
         self.tell(&outcome);
         Ok(())
     }

@@ -103,11 +103,14 @@ impl Tracker {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The bus told how far the group is.
-    pub(super) fn saw(&self, progress: Progress) {
-        let now = self.clock.now();
+    pub(super) fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
+    /// The bus told how far the group is; it was asked at `asked`. What was published while it answered is not in that.
+    pub(super) fn saw(&self, progress: Progress, asked: OffsetDateTime) {
         let mut known = self.known();
-        let as_of = now - progress.waited;
+        let as_of = asked - progress.waited;
         // Two looks differ by how long each took. What was applied stays so, unless the group was set back.
         let set_back = known
             .progress
@@ -117,7 +120,7 @@ impl Tracker {
             .as_of
             .filter(|before| !set_back && *before > as_of)
             .or(Some(as_of));
-        known.seen_at = Some(now);
+        known.seen_at = Some(asked);
         known.paused = progress.paused;
         known.progress = Some(progress);
         known.looked = true;
@@ -136,15 +139,16 @@ impl Tracker {
         }
     }
 
-    /// So many positions more were passed.
-    pub(super) fn passed(&self, positions: i64) {
+    /// So many positions more were passed. On a bus that is not `ordered` other members may hold events from before these, so
+    /// that only the bus can tell when nothing waits.
+    pub(super) fn passed(&self, positions: i64, ordered: bool) {
         let mut known = self.known();
         let Some(progress) = known.progress.as_mut() else {
             return;
         };
         progress.lag = (progress.lag - positions).max(0);
         let lag = progress.lag;
-        if lag == 0 {
+        if lag == 0 && ordered {
             progress.position = progress.end;
             progress.waited = Duration::ZERO;
             known.as_of = known.seen_at;
@@ -261,4 +265,48 @@ fn measures(group: &str) -> (IntGauge, Gauge, IntCounter) {
         Gauge::with_opts(lag_seconds.const_label("group", group)).expect("a valid gauge"),
         IntCounter::with_opts(dead.const_label("group", group)).expect("a valid counter"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use emporium_service_kit::ServiceName;
+
+    use super::*;
+
+    fn tracker(now: OffsetDateTime) -> Tracker {
+        let mut tracker = Tracker::new("group", &Metrics::new(ServiceName::Users));
+        tracker.set_clock(Clock::manual(now));
+        tracker
+    }
+
+    fn progress(lag: i64, waited: Duration) -> Progress {
+        Progress {
+            position: 10 - lag,
+            end: 10,
+            lag,
+            waited,
+            paused: false,
+        }
+    }
+
+    #[test]
+    fn what_was_published_while_the_bus_answered_is_not_in_it() {
+        let asked = OffsetDateTime::UNIX_EPOCH;
+        let tracker = tracker(asked + time::Duration::SECOND);
+        tracker.saw(progress(0, Duration::ZERO), asked);
+        assert_eq!(tracker.status().as_of, Some(asked));
+    }
+
+    #[test]
+    fn passing_the_last_events_says_that_nothing_waits_only_on_an_ordered_bus() {
+        let asked = OffsetDateTime::UNIX_EPOCH + time::Duration::HOUR;
+        let waited = Duration::from_mins(5);
+        for (ordered, as_of, position) in [(true, asked, 10), (false, asked - waited, 6)] {
+            let tracker = tracker(asked);
+            tracker.saw(progress(4, waited), asked);
+            tracker.passed(4, ordered);
+            let status = tracker.status();
+            assert_eq!((status.as_of, status.position), (Some(as_of), Some(position)));
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub(super) struct Row {
 pub(super) struct HistoryRow {
     #[sqlx(flatten)]
     pub(super) row: Row,
-    pub(super) recorded_at: OffsetDateTime,
+    pub(super) recorded_at: Option<OffsetDateTime>,
     pub(super) last: i64,
 }
 

@@ -10,87 +10,29 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{
-    BuildError, Comparison, Cursor, Digest, Generations, Outcome, Piece, Rebuild, Standing, Table, Work,
-};
+use super::{BuildError, Comparison, Cursor, Generations, Outcome, Piece, Rebuild, Standing, Work};
 use crate::consumer::{ApplyError, Consumer};
 use crate::event::CloudEvent;
 use crate::inbox;
 
 mod bring;
 mod compare;
+mod handler;
 mod rows;
 mod sql;
+pub use handler::{GenerationHandler, generations};
 use rows::Row;
 use sql::Statements;
 
 /// How long clearing, emptying and comparing may take: they are rare, and a projection may be large.
 const LONG: Duration = Duration::from_mins(5);
-/// How long emptying waits for queries that read the old generation before it lets the effects behind it go on, and is tried
-/// again.
-const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
-
-/// What a projection does with events, inside the transaction that also claims them in the inbox.
-///
-/// Every table has a column `generation smallint`, with which its primary key begins, and is partitioned by it: see
-/// [`Table`]. Queries read `WHERE generation = (SELECT live FROM <service>_projections WHERE projection = '<name>')`.
-#[async_trait]
-pub trait GenerationHandler: Send + Sync {
-    /// The event types it cares for; all of owners whose histories the group reads.
-    fn kinds(&self) -> &'static [&'static str];
-
-    /// The tables, all of them.
-    fn tables(&self) -> &'static [Table];
-
-    /// Applies events that this generation has never seen, in this order, to this generation alone.
-    ///
-    /// Apply the batch as sets: one statement a kind of change (`unnest`), not one an event. Write rows in the order of their
-    /// keys: on a bus with parallel members several of these run at once, and would get into a deadlock otherwise. The result
-    /// must not depend on the order of events, or only by their versions: a history and the bus bring them differently.
-    async fn handle(&self, events: &[&CloudEvent], generation: i16, tx: &mut Tx) -> Result<(), ApplyError>;
-
-    /// Empties a generation.
-    async fn empty(&self, generation: i16, tx: &mut Tx) -> Result<(), ApplyError> {
-        for table in self.tables() {
-            table.empty(generation, tx).await?;
-        }
-        Ok(())
-    }
-
-    /// The content of a generation.
-    async fn digest(&self, generation: i16, tx: &mut Tx) -> Result<Vec<Digest>, ApplyError> {
-        let mut digests = Vec::new();
-        for table in self.tables() {
-            digests.push(table.digest(generation, tx).await?);
-        }
-        Ok(digests)
-    }
-
-    /// What differs between two generations, at most `max` lines for people.
-    async fn differences(
-        &self,
-        old: i16,
-        new: i16,
-        max: usize,
-        tx: &mut Tx,
-    ) -> Result<Vec<String>, ApplyError> {
-        let mut lines = Vec::new();
-        for table in self.tables() {
-            let left = max - lines.len();
-            lines.extend(table.differences(old, new, left, tx).await?);
-        }
-        Ok(lines)
-    }
-
-    /// Brings over to where it is read what differs between the generations, and says whether there is more; for those whose live
-    /// content is also kept, or told, elsewhere than in a generation of the tables. Called before the switch, in a transaction of
-    /// its own each time, until there is no more. No effect is under way meanwhile; those that come between two of these
-    /// transactions are applied to both generations, so what was brought over stays equal.
-    async fn bring_over(&self, live: i16, built: i16, tx: &mut Tx) -> Result<bool, ApplyError> {
-        let _ = (live, built, tx);
-        Ok(false)
-    }
-}
+/// How long emptying waits for queries that read the old generation before it lets the effects and queries behind it go on, and
+/// is tried again: they stand still for so long.
+const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '150ms'";
+/// Pauses between these tries: the first one, and by how much each is longer than the one before.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Tries before the error is told; it goes on after that.
+const TRIES: u32 = 10;
 
 /// A projection with two generations in PostgreSQL. As a [`Consumer`] it applies events to the live generation, and to the
 /// other one too while that is built.
@@ -207,13 +149,8 @@ impl<H: GenerationHandler> Consumer for PostgresProjection<H> {
 
     async fn apply(&self, events: &[&CloudEvent]) -> Result<(), ApplyError> {
         let mut tx = self.db.begin().await?;
-        let (live, building): (i16, bool) = sqlx::query_as(self.sql.share())
-            .bind(&self.name)
-            .fetch_one(&mut tx)
-            .await?;
-        self.apply_to(live, events, &mut tx).await?;
-        if building {
-            self.apply_to(1 - live, events, &mut tx).await?;
+        for generation in generations(&mut tx, self.service, &self.name).await? {
+            self.apply_to(generation, events, &mut tx).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -329,6 +266,12 @@ impl<H: GenerationHandler> Generations for PostgresProjection<H> {
         {
             self.clear(1 - standing.live).await?;
         }
+        for tried in 1..TRIES {
+            match self.open_building(work, owners).await {
+                Err(BuildError::Apply(ApplyError::Unavailable(_))) => tokio::time::sleep(PAUSE * tried).await,
+                done => return done,
+            }
+        }
         self.open_building(work, owners).await
     }
 
@@ -348,7 +291,7 @@ impl<H: GenerationHandler> Generations for PostgresProjection<H> {
         let generation = 1 - live.ok_or(BuildError::Lost)?;
         if !piece.items.is_empty() {
             let ids: Vec<Uuid> = piece.items.iter().map(|item| item.event.id).collect();
-            // An owner that does not tell yet: live events are written down when they happen.
+            // What was written down before owners noted when: live events are written down when they happen.
             let at = |item: &&super::HistoryItem| item.recorded_at.unwrap_or(item.event.time);
             let times: Vec<OffsetDateTime> = piece.items.iter().map(at).collect();
             let inbox = self.inbox(generation);

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use emporium_event_bus::consumer::Unit;
 use emporium_event_bus::projection::{Cause, Generations, Phase};
-use emporium_event_bus::{Consumer, ConsumerGroup, GroupState};
+use emporium_event_bus::{Consumer, ConsumerGroup, GroupState, StartAt};
+use emporium_service_kit::ServiceName;
+use emporium_service_kit::metrics::Metrics;
 use emporium_test_kit::eventually;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -244,7 +246,7 @@ pub async fn what_another_bus_left_half_built_is_finished(place: Place) {
     finish(&member).await;
     assert_eq!(world.content().await, added(&pings));
     let outcome = world.standing().await.outcome.unwrap();
-    assert_eq!((outcome.id, outcome.equal), (work.rebuild, Some(true)));
+    assert_eq!((outcome.id, outcome.equal), (work.rebuild, None));
 }
 
 /// An event is read from a history long before the bus brings it: its claim must be there then, however old it is.
@@ -273,4 +275,18 @@ pub async fn what_is_claimed_while_building_stays(place: Place) {
         .run_sql("UPDATE users_projections SET live_since = live_since - interval '31 days'")
         .await;
     assert!(projection.reap(month).await.unwrap() >= 10);
+}
+
+/// Somebody wants a rebuild of a group that has no histories to read: the other generation would be made empty, and live.
+pub async fn a_group_without_histories_builds_nothing(place: Place) {
+    let (world, _) = settled(place, 4).await;
+    let consumer = Arc::new(world.projection().await);
+    consumer.want().await.unwrap();
+    let metrics = Metrics::new(ServiceName::Users);
+    let member = ConsumerGroup::new(world.bus.clone(), NAME, consumer, StartAt::End, &metrics);
+    for _ in 0..3 {
+        assert_eq!(member.rebuild_unit().await.unwrap(), Unit::Nothing);
+    }
+    assert_eq!(world.content().await, added(&ten()));
+    assert_eq!(world.standing().await.rebuild.unwrap().phase, Phase::Wanted);
 }

@@ -151,3 +151,52 @@ pub async fn old_events_are_compared_by_what_they_left(place: Place) {
     let outcome = world.standing().await.outcome.unwrap();
     assert_eq!(outcome.equal, Some(true), "{:?}", outcome.differences);
 }
+
+/// A claim and its effect are gone, as after restoring an older backup, and the bus will not bring the event again: it is told
+/// and not waited for.
+pub async fn what_the_live_one_lost_is_told_and_not_waited_for(place: Place) {
+    let (world, member) = settled(place, 4).await;
+    let lost: uuid::Uuid = sqlx::query_scalar("SELECT id FROM users_outbox WHERE position = 10")
+        .fetch_one(&world.db())
+        .await
+        .unwrap();
+    world
+        .run_sql(
+            "DELETE FROM users_inbox WHERE consumer = 'sums/1'
+               AND event_id = (SELECT id FROM users_outbox WHERE position = 10);
+             UPDATE users_sum SET total = total - 10, number = number - 1 WHERE generation = 1 AND writer = 1;
+             UPDATE users_outbox SET recorded_at = recorded_at - interval '2 minutes'",
+        )
+        .await;
+    member.request_rebuild().await.unwrap();
+    finish(&member).await;
+    assert_eq!(world.content().await, added(&ten()));
+    let outcome = world.standing().await.outcome.unwrap();
+    assert_eq!(outcome.equal, Some(false));
+    assert_eq!(
+        outcome.differences,
+        [
+            format!("the rebuilt one has events that the live one lacks, such as {lost}"),
+            "users_sum (1): was (12,3), is (22,4)".to_owned(),
+        ]
+    );
+    member.request_rebuild().await.unwrap();
+    finish(&member).await;
+    let outcome = world.standing().await.outcome.unwrap();
+    assert_eq!(outcome.equal, Some(true), "{:?}", outcome.differences);
+}
+
+/// Rows from before owners noted when they wrote an event down are dated by the event, so they are as old as it is.
+pub async fn what_was_written_down_nobody_knows_when_is_as_old_as_it_says(place: Place) {
+    let (world, member) = settled(place, 4).await;
+    world
+        .run_sql(
+            "UPDATE users_outbox SET recorded_at = NULL, time = time - interval '40 days';
+             DELETE FROM users_inbox WHERE consumer = 'sums/1'",
+        )
+        .await;
+    member.request_rebuild().await.unwrap();
+    finish(&member).await;
+    let outcome = world.standing().await.outcome.unwrap();
+    assert_eq!(outcome.equal, Some(true), "{:?}", outcome.differences);
+}

@@ -26,9 +26,13 @@ macro_rules! on_every_bus {
                 differences::a_kill_after_letters_were_settled_is_gone_on_from
                 differences::a_letter_replayed_during_a_rebuild_counts_once_in_both
                 differences::old_events_are_compared_by_what_they_left
+                differences::what_the_live_one_lost_is_told_and_not_waited_for
                 turns::filling_and_living_effects_take_turns
                 turns::nobody_switches_under_an_effect
                 turns::nobody_switches_under_the_removal_of_old_claims
+                turns::emptying_holds_up_no_queries
+                beside::a_group_without_histories_builds_nothing
+                differences::what_was_written_down_nobody_knows_when_is_as_old_as_it_says
                 beside::a_pause_outlives_what_the_bus_keeps
                 turns::who_was_relieved_writes_nothing
                 random::whatever_happens_every_event_counts_once

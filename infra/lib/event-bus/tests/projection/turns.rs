@@ -1,6 +1,6 @@
 //! Who writes when: filling waits for living effects, and nobody writes for a rebuild that has another master.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use emporium_event_bus::consumer::Unit;
 use emporium_event_bus::projection::{BuildError, Cursor, Generations, Piece, Work};
@@ -102,6 +102,33 @@ pub async fn nobody_switches_under_the_removal_of_old_claims(place: Place) {
     holder.rollback().await.unwrap();
     assert_eq!(reaping.await.unwrap().unwrap(), 1);
     assert!(row_is_free(&world).await);
+}
+
+/// Emptying a generation needs it for itself. While a long query reads it, others go on.
+pub async fn emptying_holds_up_no_queries(place: Place) {
+    let (world, member) = settled(place, 100).await;
+    member.request_rebuild().await.unwrap();
+    let mut reader = world.db().begin().await.unwrap();
+    sqlx::query("SELECT FROM users_sum_g0")
+        .execute(&mut reader)
+        .await
+        .unwrap();
+    let beginning = tokio::spawn(async move {
+        assert_eq!(member.rebuild_unit().await.unwrap(), Unit::Done);
+        member
+    });
+    for _ in 0..3 {
+        waits_for_a_row(&world, "TRUNCATE%").await;
+        let asked = Instant::now();
+        sqlx::query("SELECT FROM users_sum_g0")
+            .execute(&world.db())
+            .await
+            .unwrap();
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    }
+    reader.rollback().await.unwrap();
+    finish(&beginning.await.unwrap()).await;
+    assert_eq!(world.standing().await.outcome.unwrap().equal, Some(true));
 }
 
 fn is_lost<T>(result: &Result<T, BuildError>) -> bool {

@@ -12,7 +12,7 @@ const ORDERS: &str = concat!(
     "SELECT day, nullif(country, '') AS country, currency, orders, gross AS total
      FROM analytics_sales_day WHERE generation = ",
     live!(),
-    " AND day BETWEEN $1 AND $2 AND orders > 0 ORDER BY 1, 2, 3 LIMIT $3"
+    " AND day BETWEEN $1 AND $2 AND (orders <> 0 OR gross <> 0) ORDER BY 1, 2, 3 LIMIT $3"
 );
 const REFUNDS: &str = concat!(
     "SELECT (at AT TIME ZONE 'UTC')::date AS day, currency, count(*) AS refunds, sum(amount)::bigint AS amount
@@ -24,16 +24,19 @@ const PAYMENTS: &str = concat!(
     "SELECT day, currency, succeeded, succeeded_amount, refunded, refunded_amount
      FROM analytics_payment_day WHERE generation = ",
     live!(),
-    " AND day BETWEEN $1 AND $2 AND succeeded + refunded > 0 ORDER BY 1, 2 LIMIT $3"
+    " AND day BETWEEN $1 AND $2
+       AND (succeeded <> 0 OR succeeded_amount <> 0 OR refunded <> 0 OR refunded_amount <> 0)
+     ORDER BY 1, 2 LIMIT $3"
 );
 const EXTENT: &str = concat!(
     "SELECT least(s.first, (r.first AT TIME ZONE 'UTC')::date, p.first), greatest(s.last, (r.last AT TIME ZONE 'UTC')::date, p.last)
-     FROM (SELECT min(day) AS first, max(day) AS last FROM analytics_sales_day WHERE orders > 0 AND generation = ",
+     FROM (SELECT min(day) AS first, max(day) AS last FROM analytics_sales_day
+           WHERE (orders <> 0 OR gross <> 0) AND generation = ",
     live!(),
     ") AS s, (SELECT min(at) AS first, max(at) AS last FROM analytics_refund WHERE generation = ",
     live!(),
     ") AS r, (SELECT min(day) AS first, max(day) AS last FROM analytics_payment_day
-              WHERE succeeded + refunded > 0 AND generation = ",
+              WHERE (succeeded <> 0 OR succeeded_amount <> 0 OR refunded <> 0 OR refunded_amount <> 0) AND generation = ",
     live!(),
     ") AS p"
 );

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
-use emporium_event_bus::projection::{GenerationHandler, Table};
+use emporium_event_bus::projection::{self, GenerationHandler, Table};
 use emporium_event_bus::{ApplyError, CloudEvent};
-use emporium_service_kit::Tx;
+use emporium_service_kit::{ServiceName, Tx};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -33,9 +33,6 @@ const TABLES: &[Table] = &[
         values: "name, active, version",
     },
 ];
-
-/// As every effect on a projection does: with this, nobody begins a rebuild or switches before the transaction has ended.
-const SHARE: &str = "SELECT live, building FROM reviews_projections WHERE projection = $1 FOR SHARE";
 
 const AUTHORS: &str = "
     INSERT INTO reviews_author AS a (generation, user_id, name, active, version)
@@ -82,14 +79,9 @@ const SUMMARIES: &str = "
         ratings_3 = s.ratings_3 + excluded.ratings_3, ratings_4 = s.ratings_4 + excluded.ratings_4,
         ratings_5 = s.ratings_5 + excluded.ratings_5, verified = s.verified + excluded.verified";
 
-/// The generations that an effect is to be applied to, the live one first. They stay these until the transaction ends.
+/// The generations that an effect is to be applied to.
 pub async fn generations(tx: &mut Tx) -> Result<Vec<i16>, sqlx::Error> {
-    let (live, building): (i16, bool) = sqlx::query_as(SHARE).bind(PROJECTION).fetch_one(tx).await?;
-    Ok(if building {
-        vec![live, 1 - live]
-    } else {
-        vec![live]
-    })
+    projection::generations(tx, ServiceName::Reviews, PROJECTION).await
 }
 
 /// The projection's handler.

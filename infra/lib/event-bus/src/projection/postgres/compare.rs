@@ -1,10 +1,14 @@
 //! Comparing the two generations in one snapshot.
 
+use std::time::Duration;
+
 use emporium_service_kit::Tx;
 use uuid::Uuid;
 
 use super::{GenerationHandler, LONG, PostgresProjection};
-use crate::projection::{BuildError, COMPARED, Compared, Comparison, DIFFERENCES_MAX, Digest, Work};
+use crate::projection::{
+    BuildError, COMPARED, Compared, Comparison, DIFFERENCES_MAX, Digest, PUBLISHED_WITHIN, Work,
+};
 
 /// Both inboxes are compared as a whole. A generation that was filled a moment ago is not in the statistics yet: the planner
 /// takes it for empty, and a nested loop over what is in truth a few hundred thousand rows takes hours.
@@ -29,7 +33,11 @@ pub(super) async fn compare<H: GenerationHandler>(
     sqlx::query(JOIN_WHOLE_TABLES).execute(&mut tx).await?;
     let built = projection.held(work, &mut tx).await?;
     let live = 1 - built;
-    if !lacking(projection, &mut tx, [built, live], refused, 1)
+    let young = Wanted {
+        within: PUBLISHED_WITHIN,
+        ..Wanted::but(refused, 1)
+    };
+    if !lacking(projection, &mut tx, [built, live], young)
         .await?
         .is_empty()
     {
@@ -56,7 +64,8 @@ pub(super) async fn compare<H: GenerationHandler>(
     Ok(Some(comparison))
 }
 
-/// Events that differ: those that the live generation has from elsewhere, and those that were put aside and are applied now.
+/// Events that differ: those that the live generation has from elsewhere, those that it lost or never got, and those that were
+/// put aside and are applied now.
 async fn events<H: GenerationHandler>(
     projection: &PostgresProjection<H>,
     tx: &mut Tx,
@@ -64,40 +73,76 @@ async fn events<H: GenerationHandler>(
     refused: &[Uuid],
 ) -> Result<Vec<String>, BuildError> {
     let live = 1 - built;
+    let of_refused = Wanted {
+        among: true,
+        ..Wanted::but(refused, SHOWN)
+    };
     let mut lines = Vec::new();
-    let unknown = lacking(projection, tx, [live, built], &[], SHOWN).await?;
-    if !unknown.is_empty() {
-        lines.push(format!(
-            "the live one has events that the rebuilt one lacks, such as {}",
-            listed(&unknown)
-        ));
-    }
-    if !refused.is_empty() {
-        let late = lacking(projection, tx, [built, live], &[], SHOWN).await?;
-        if !late.is_empty() {
-            lines.push(format!(
-                "events that were put aside before are applied now, such as {}",
-                listed(&late)
-            ));
+    for (has, lacks, wanted, told) in [
+        (
+            live,
+            built,
+            Wanted::but(&[], SHOWN),
+            "the live one has events that the rebuilt one lacks",
+        ),
+        (
+            built,
+            live,
+            Wanted::but(refused, SHOWN),
+            "the rebuilt one has events that the live one lacks",
+        ),
+        (
+            built,
+            live,
+            of_refused,
+            "events that were put aside before are applied now",
+        ),
+    ] {
+        let found = lacking(projection, tx, [has, lacks], wanted).await?;
+        if !found.is_empty() {
+            lines.push(format!("{told}, such as {}", listed(&found)));
         }
     }
     Ok(lines)
 }
 
-/// Events of late that the first generation has and the second one lacks.
+/// Which events are looked for.
+struct Wanted<'a> {
+    /// Written down so short a time ago.
+    within: Duration,
+    /// Only these, or all but these.
+    among: bool,
+    these: &'a [Uuid],
+    /// At most so many.
+    max: i64,
+}
+
+impl<'a> Wanted<'a> {
+    /// All that are compared, but these.
+    fn but(these: &'a [Uuid], max: i64) -> Self {
+        Self {
+            within: COMPARED,
+            among: false,
+            these,
+            max,
+        }
+    }
+}
+
+/// Events that the first generation has and the second one lacks.
 async fn lacking<H: GenerationHandler>(
     projection: &PostgresProjection<H>,
     tx: &mut Tx,
     [has, lacks]: [i16; 2],
-    without: &[Uuid],
-    max: i64,
+    wanted: Wanted<'_>,
 ) -> Result<Vec<Uuid>, BuildError> {
     let found = sqlx::query_scalar(projection.sql.lacking())
         .bind(projection.inbox(has))
         .bind(projection.inbox(lacks))
-        .bind(COMPARED.as_secs_f64())
-        .bind(without)
-        .bind(max)
+        .bind(wanted.within.as_secs_f64())
+        .bind(wanted.these)
+        .bind(wanted.among)
+        .bind(wanted.max)
         .fetch_all(tx)
         .await?;
     Ok(found)

@@ -157,14 +157,14 @@ impl Statements {
         ))
     }
 
-    /// Events of the last `$3` seconds that `$1` has and `$2` lacks, at most `$5`, without those in `$4`.
+    /// Events of the last `$3` seconds that `$1` has and `$2` lacks, at most `$6`; only those in `$4` (`$5`), or all but those.
     pub(super) fn lacking(&self) -> Sql {
         let inbox = &self.inbox;
         AssertSqlSafe(format!(
             "SELECT event_id FROM {inbox} AS a
-             WHERE consumer = $1 AND handled_at > now() - make_interval(secs => $3) AND event_id <> ALL ($4)
+             WHERE consumer = $1 AND handled_at > now() - make_interval(secs => $3) AND (event_id = ANY ($4)) = $5
                AND NOT EXISTS (SELECT FROM {inbox} AS b WHERE b.consumer = $2 AND b.event_id = a.event_id)
-             LIMIT $5"
+             LIMIT $6"
         ))
     }
 
