@@ -83,7 +83,12 @@ pub async fn rebuild(dir: &DataDir, options: &Options, stop: &CancellationToken)
     if options.format == Format::Json {
         say(serde_json::to_string(&outcomes).unwrap_or_default());
     }
-    broken_off.and_then(|()| verdict(&outcomes))
+    // What differed is known and stays true, whatever went wrong later.
+    let verdict = verdict(&outcomes);
+    if let (Err(_), Err(error)) = (&verdict, &broken_off) {
+        note(error);
+    }
+    verdict.and(broken_off)
 }
 
 fn list(found: &Found, format: Format) -> Result<(), Error> {

@@ -1,13 +1,11 @@
 //! `emporium reconcile`: analytics' figures, which are made from events, against the tables of record of orders and payments.
 //!
 //! Day by day, country by country, currency by currency, to the penny. Both sides are read while the shop is open, so a
-//! difference counts only when it stays: when the owners have published and analytics has applied everything, and both sides
-//! say the same again.
+//! difference of a row counts only when it stays though the owners have published and analytics has applied everything.
 
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use emporium_service_kit::days::Days;
 use serde::Serialize;
 use time::{Date, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
@@ -19,16 +17,15 @@ use crate::terminal::{Format, Later, say};
 
 mod compare;
 mod print;
+mod settle;
 mod totals;
 mod wait;
 
 use compare::{Compared, Difference};
 use totals::Books;
 
-/// How long differences have to stay before they are believed: longer than relays and consumers take to notice anything.
-const SETTLED: Duration = Duration::from_secs(3);
-/// The pause between looks at days that differ.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// What no owner sums up, so that there is nothing to compare it with.
+const NOT_COMPARED: &str = "figures of products, of categories and of units sold, which no owner sums up";
 
 /// Options of `emporium reconcile`.
 #[derive(Debug, Clone, Parser)]
@@ -44,7 +41,7 @@ pub struct Options {
 /// What was found.
 #[derive(Debug, Serialize)]
 struct Report {
-    /// Whether nothing differs.
+    /// Whether nothing differs, for good or for now.
     equal: bool,
     /// The first day there is anything of; null in an empty shop.
     #[serde(with = "emporium_service_kit::days::day::option")]
@@ -61,8 +58,14 @@ struct Report {
     as_of: Option<OffsetDateTime>,
     /// What was compared, by kind and currency.
     compared: Vec<Compared>,
-    /// Every row that differs.
+    /// Every row that differs, and stayed so though nothing that could mend it was under way.
     differences: Vec<Difference>,
+    /// Rows that differed at every look, but moved, or waited for events on their way, until `--wait` was over.
+    unsettled: Vec<Difference>,
+    /// What was on its way at the last look, if any was needed.
+    under_way: Option<String>,
+    /// What of analytics' figures is not compared.
+    not_compared: &'static str,
     /// What is in the books and in no comparison, and why.
     explained: print::Explained,
 }
@@ -81,8 +84,22 @@ pub async fn reconcile(dir: &DataDir, options: &Options, stop: &CancellationToke
         Format::Json => say(serde_json::to_string(&report).unwrap_or_default()),
         Format::Table => print::print(&report),
     }
+    verdict(&report)
+}
+
+fn verdict(report: &Report) -> Result<(), Error> {
     if report.equal {
         return Ok(());
+    }
+    if report.differences.is_empty() {
+        return Err(Error::Away(format!(
+            "{} rows differ, but something is still under way, so that nothing can be said: {}; wait longer with --wait",
+            report.unsettled.len(),
+            report
+                .under_way
+                .as_deref()
+                .unwrap_or("the figures do not stand still")
+        )));
     }
     Err(Error::Different(format!(
         "{} of the rows compared differ; `emporium rebuild analytics` makes analytics anew from the histories and tells what was wrong",
@@ -97,12 +114,11 @@ async fn report(books: &Books, deadline: Instant, progress: &mut Later) -> Resul
     for days in extent.map(totals::windows).unwrap_or_default() {
         books.compare(days, &mut windows, progress).await?;
     }
-    settle(books, &mut windows, deadline, progress).await?;
+    let settled = settle::settle(books, &mut windows, deadline, progress).await?;
     let status = books.projection().await?;
     let compared = compare::summed(&windows);
-    let differences = compare::differences(&windows);
     Ok(Report {
-        equal: differences.is_empty(),
+        equal: settled.differences.is_empty() && settled.unsettled.is_empty(),
         from: extent.map(|days| days.from),
         to: extent.map(|days| days.to),
         windows: windows.len(),
@@ -110,51 +126,9 @@ async fn report(books: &Books, deadline: Instant, progress: &mut Later) -> Resul
         as_of: status.group.as_of,
         explained: print::Explained::of(books, &compared, &status).await?,
         compared,
-        differences,
+        differences: settled.differences,
+        unsettled: settled.unsettled,
+        under_way: settled.under_way,
+        not_compared: NOT_COMPARED,
     })
-}
-
-/// Looks again at the days that differ until they agree, or until the same rows differ in the same way though nothing is
-/// under way.
-async fn settle(
-    books: &Books,
-    windows: &mut [(Days, compare::Window)],
-    deadline: Instant,
-    progress: &mut Later,
-) -> Result<(), Error> {
-    let mut since = Instant::now();
-    let mut before = compare::differences(windows);
-    let mut quiet = false;
-    while !before.is_empty() {
-        if quiet && since.elapsed() > SETTLED {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(Error::Away(format!(
-                "{} rows differ, but something is still under way, so that nothing can be said: {}; wait longer with --wait",
-                before.len(),
-                books
-                    .under_way()
-                    .await?
-                    .unwrap_or_else(|| "the figures do not stand still".to_owned())
-            )));
-        }
-        progress.tell(format_args!(
-            "{} rows differ; looking whether they stay so",
-            before.len()
-        ));
-        tokio::time::sleep(LOOK_AGAIN).await;
-        // Asked first: what is applied by then is in what is read next.
-        let idle = books.under_way().await?.is_none();
-        for (days, window) in windows.iter_mut().filter(|(_, window)| window.differs()) {
-            *window = books.ask(*days).await?;
-        }
-        let now = compare::differences(windows);
-        if now != before || !idle {
-            since = Instant::now();
-        }
-        quiet = idle;
-        before = now;
-    }
-    Ok(())
 }

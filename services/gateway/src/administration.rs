@@ -1,8 +1,10 @@
 //! What administrators look after, composed from several services: projections and their dead letters, best-sellers.
 
+use std::time::{Duration, Instant};
+
 use emporium_service_kit::client::CallError;
 use emporium_service_kit::{Problem, ServiceName};
-use futures::stream::{self, StreamExt};
+use futures::future::join_all;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -16,8 +18,8 @@ use crate::error::Error;
 
 /// Dead letters that one request replays.
 const REPLAYED_MAX: usize = 100;
-/// Pages of dead letters that are looked through for those.
-const LETTER_PAGES_MAX: usize = 20;
+/// How long one request goes on with that; a call that was begun then is waited for.
+const REPLAY_TIME: Duration = Duration::from_secs(10);
 /// Dead letters of a page.
 const LETTERS_PAGE: u32 = 100;
 /// How many are replayed at once.
@@ -44,15 +46,28 @@ pub struct ProjectionList {
     pub degraded: Vec<&'static str>,
 }
 
-/// What came of replaying all dead letters of a consumer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+/// What came of replaying the dead letters of a consumer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Replays {
     /// How many are applied now.
     pub replayed: u32,
     /// How many are refused still.
     pub rejected: u32,
-    /// True when there are more than one request replays.
-    pub more: bool,
+    /// Where the next request goes on, as its `after`; null when the end of the list was reached.
+    pub next_after: Option<i64>,
+    /// The code of what ended it early, such as `service-unavailable`; null when nothing did.
+    pub error: Option<String>,
+}
+
+impl Replays {
+    /// True when there are more than were looked at, or may be.
+    pub fn more(&self) -> bool {
+        self.next_after.is_some()
+    }
+
+    fn handled(&self) -> usize {
+        self.replayed.saturating_add(self.rejected) as usize
+    }
 }
 
 /// A product among those that sold most.
@@ -111,52 +126,61 @@ fn view(service: ServiceName, projection: Projection) -> ProjectionView {
     }
 }
 
-/// Replays the dead letters of a consumer that wait, the oldest hundred of them. One that is refused still stays; anything
-/// else that goes wrong ends it, since it would go wrong with the next one too.
-pub async fn replay_all(app: &App, name: &str) -> Result<Replays, Error> {
-    let consumers = &app.clients.consumers;
-    let (ids, more) = waiting_letters(app, name).await?;
-    let mut replays = stream::iter(ids)
-        .map(|id| consumers.replay(name, id))
-        .buffered(REPLAYS_AT_ONCE);
-    let (mut replayed, mut rejected) = (0, 0);
-    while let Some(answer) = replays.next().await {
-        match answer {
-            Ok(_) => replayed += 1,
-            Err(CallError::Problem { problem, .. }) if is_refusal(&problem) => rejected += 1,
-            Err(error) => return Err(error.into()),
+/// Replays the dead letters of a consumer that wait, the oldest hundred of those after the id `after`. One that is refused
+/// still stays; anything else that goes wrong ends it, since it would go wrong with the next one too: what was done until
+/// then is told, with where to go on. Only when nothing was done is it an error.
+pub async fn replay_all(app: &App, name: &str, after: i64) -> Result<Replays, Error> {
+    let deadline = Instant::now() + REPLAY_TIME;
+    let mut done = Replays {
+        next_after: Some(after),
+        ..Replays::default()
+    };
+    while done.more() && done.handled() < REPLAYED_MAX && Instant::now() < deadline {
+        if let Err(error) = replay_page(app, name, deadline, &mut done).await {
+            if done.handled() == 0 {
+                return Err(error.into());
+            }
+            done.error = Some(error.code().unwrap_or("service-unavailable").to_owned());
+            break;
         }
     }
-    Ok(Replays {
-        replayed,
-        rejected,
-        more,
-    })
+    Ok(done)
 }
 
-/// The oldest dead letters that wait, and whether there are more, or may be.
-async fn waiting_letters(app: &App, name: &str) -> Result<(Vec<i64>, bool), Error> {
-    let (mut ids, mut after) = (Vec::new(), 0);
-    // Those that were replayed stay in the list for a week.
-    for _ in 0..LETTER_PAGES_MAX {
-        let page = app
-            .clients
-            .consumers
-            .dead_letters(name, after, LETTERS_PAGE)
-            .await?;
-        let waiting = page.iter().filter(|letter| letter.replayed_at.is_none());
-        ids.extend(waiting.map(|letter| letter.id));
-        let is_last = page.len() < LETTERS_PAGE as usize;
-        if ids.len() > REPLAYED_MAX {
-            ids.truncate(REPLAYED_MAX);
-            return Ok((ids, true));
+/// The next page of dead letters. Those that were replayed stay in the list for a week, and are passed over.
+async fn replay_page(app: &App, name: &str, deadline: Instant, done: &mut Replays) -> Result<(), CallError> {
+    let consumers = &app.clients.consumers;
+    let after = done.next_after.unwrap_or(0);
+    let page = consumers.dead_letters(name, after, LETTERS_PAGE).await?;
+    let waiting: Vec<i64> = page
+        .iter()
+        .filter(|letter| letter.replayed_at.is_none())
+        .map(|letter| letter.id)
+        .collect();
+    for ids in waiting.chunks(REPLAYS_AT_ONCE) {
+        let left = REPLAYED_MAX.saturating_sub(done.handled());
+        if left == 0 || Instant::now() >= deadline {
+            return Ok(());
         }
-        match page.last() {
-            Some(last) if !is_last => after = last.id,
-            _ => return Ok((ids, false)),
+        let ids = ids.get(..left).unwrap_or(ids);
+        // All of them are waited for, so that each is counted.
+        let answers = join_all(ids.iter().copied().map(|id| consumers.replay(name, id))).await;
+        let mut failed = None;
+        for (id, answer) in ids.iter().zip(answers) {
+            match answer {
+                Ok(_) => done.replayed += 1,
+                Err(CallError::Problem { problem, .. }) if is_refusal(&problem) => done.rejected += 1,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+            if failed.is_none() {
+                done.next_after = Some(*id);
+            }
         }
+        failed.map_or(Ok(()), Err)?;
     }
-    Ok((ids, true))
+    let is_full = page.len() >= LETTERS_PAGE as usize;
+    done.next_after = page.last().filter(|_| is_full).map(|last| last.id);
+    Ok(())
 }
 
 /// The event is refused still, or somebody else has just seen to it.

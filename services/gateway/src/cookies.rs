@@ -2,6 +2,7 @@
 //! of a day from another). Scripts can read none of them.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use time::{Duration, OffsetDateTime, Time, UtcOffset};
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -19,9 +20,6 @@ pub const VISITOR: &str = "visitor";
 const SESSION_AGE_S: u32 = 30 * 24 * 3600;
 /// How long a browser keeps the cart's id, in seconds: as long as an anonymous cart lives after the last change.
 const CART_AGE_S: u32 = 30 * 24 * 3600;
-
-/// How long a browser keeps the visitor's id, in seconds: visitors are counted by the day.
-const VISITOR_AGE_S: u32 = 24 * 3600;
 
 /// The value of a cookie that the browser sent.
 pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -44,9 +42,16 @@ pub fn keep_cart(headers: &mut HeaderMap, config: &Config, id: Uuid) {
     set(headers, config, CART, &id.to_string(), CART_AGE_S);
 }
 
-/// Keeps the visitor's id in the browser.
-pub fn keep_visitor(headers: &mut HeaderMap, config: &Config, id: Uuid) {
-    set(headers, config, VISITOR, &id.to_string(), VISITOR_AGE_S);
+/// Keeps the visitor's id in the browser until midnight (UTC), for visitors are counted by the day.
+pub fn keep_visitor(headers: &mut HeaderMap, config: &Config, id: Uuid, now: OffsetDateTime) {
+    let of_today = now
+        .to_offset(UtcOffset::UTC)
+        .time()
+        .duration_since(Time::MIDNIGHT);
+    // An age of nothing would make the browser forget it before it is used.
+    let left = (Duration::DAY - of_today).whole_seconds().max(1);
+    let age_s = u32::try_from(left).unwrap_or(1);
+    set(headers, config, VISITOR, &id.to_string(), age_s);
 }
 
 /// Makes the browser forget a cookie.

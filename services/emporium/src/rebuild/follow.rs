@@ -190,6 +190,10 @@ impl<'a> Watch<'a> {
                 (Some(position), _) => format!("filled; catching up, at position {}", count(position)),
             };
             let trouble = status.group.error.clone().unwrap_or_default();
+            if reached(&status).is_none() {
+                // How much is read is not told meanwhile, so that nothing can be seen to stand still.
+                self.moved = (String::new(), Instant::now());
+            }
             self.tell(&format!("{}: {doing}", self.projection.name), "", &trouble)?;
             tokio::time::sleep(LOOK).await;
             if let Some(next) = self.look(&self.path("")).await? {

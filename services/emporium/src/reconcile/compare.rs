@@ -45,7 +45,7 @@ impl What {
 
 /// Which row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+pub(super) struct Key {
     what: What,
     day: Date,
     country: Option<String>,
@@ -70,9 +70,15 @@ impl Figures {
 
 /// What an owner and analytics say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Pair {
+pub(super) struct Pair {
     owner: Figures,
     analytics: Figures,
+}
+
+impl Pair {
+    fn differs(&self) -> bool {
+        self.owner != self.analytics
+    }
 }
 
 /// One side's rows.
@@ -99,7 +105,15 @@ impl Window {
     }
 
     pub(super) fn differs(&self) -> bool {
-        self.0.values().any(|pair| pair.owner != pair.analytics)
+        self.0.values().any(Pair::differs)
+    }
+
+    /// Takes over what is said now of the rows that differed. The others agreed when they were read, and stay as they were:
+    /// what was sold since is on its way.
+    pub(super) fn look_again(&mut self, fresh: &Self) {
+        for (key, pair) in self.0.iter_mut().filter(|(_, pair)| pair.differs()) {
+            *pair = fresh.0.get(key).copied().unwrap_or_default();
+        }
     }
 }
 
@@ -187,25 +201,31 @@ pub(super) fn summed(windows: &[(Days, Window)]) -> Vec<Compared> {
             analytics: Figures::default(),
         });
         sum.rows += 1;
-        sum.different += usize::from(pair.owner != pair.analytics);
+        sum.different += usize::from(pair.differs());
         sum.owner.add(pair.owner);
         sum.analytics.add(pair.analytics);
     }
     sums.into_values().collect()
 }
 
-pub(super) fn differences(windows: &[(Days, Window)]) -> Vec<Difference> {
+/// The rows that differ.
+pub(super) fn differing(windows: &[(Days, Window)]) -> impl Iterator<Item = (&Key, &Pair)> {
     let rows = windows.iter().flat_map(|(_, window)| &window.0);
-    rows.filter(|(_, pair)| pair.owner != pair.analytics)
-        .map(|(key, pair)| Difference {
-            what: key.what,
-            day: key.day,
-            country: key.country.clone(),
-            currency: key.currency.clone(),
-            owner: pair.owner,
-            analytics: pair.analytics,
-        })
-        .collect()
+    rows.filter(|(_, pair)| pair.differs())
+}
+
+/// The same for the report.
+pub(super) fn told(rows: Vec<(&Key, &Pair)>) -> Vec<Difference> {
+    let rows = rows.into_iter();
+    rows.map(|(key, pair)| Difference {
+        what: key.what,
+        day: key.day,
+        country: key.country.clone(),
+        currency: key.currency.clone(),
+        owner: pair.owner,
+        analytics: pair.analytics,
+    })
+    .collect()
 }
 
 /// An amount for people.
@@ -214,7 +234,7 @@ pub(super) fn money(amount: i64, currency: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use time::macros::date;
 
     use super::*;
@@ -247,7 +267,22 @@ mod tests {
     fn compared(owner: &Owners, analytics: &Owners) -> (Vec<Compared>, Vec<Difference>) {
         let days = Days { from: DAY, to: DAY };
         let windows = [(days, Window::of(owner, analytics))];
-        (summed(&windows), differences(&windows))
+        (summed(&windows), told(differing(&windows).collect()))
+    }
+
+    /// A window of one row.
+    pub fn window(day: Date, orders: i64, analytics: i64) -> Window {
+        let side = |total| Owners {
+            orders: vec![OrdersRow {
+                day,
+                country: None,
+                orders: 1,
+                total: pounds(total),
+            }],
+            refunds: Vec::new(),
+            payments: Vec::new(),
+        };
+        Window::of(&side(orders), &side(analytics))
     }
 
     #[test]

@@ -74,13 +74,8 @@ pub(super) fn print(report: &Report) {
         return;
     };
     say(sums(&report.compared));
-    if !report.differences.is_empty() {
-        say(rows(&report.differences));
-        let left = report.differences.len().saturating_sub(LINES_MAX);
-        if left > 0 {
-            say(format_args!("… and {left} more; --format json has all of them"));
-        }
-    }
+    list("differs", &report.differences);
+    list("not settled", &report.unsettled);
     let as_of = report
         .as_of
         .and_then(|at| at.format(&Rfc3339).ok())
@@ -92,7 +87,19 @@ pub(super) fn print(report: &Report) {
         "{} rows of {from} to {to} compared; analytics at position {position}, as of {as_of}.",
         counted(report.compared.iter().map(|one| one.rows).sum())
     ));
+    say(format_args!("Not compared: {}.", report.not_compared));
     explain(&report.explained);
+}
+
+fn list(title: &str, differences: &[Difference]) {
+    if differences.is_empty() {
+        return;
+    }
+    say(rows(title, differences));
+    let left = differences.len().saturating_sub(LINES_MAX);
+    if left > 0 {
+        say(format_args!("… and {left} more; --format json has all of them"));
+    }
 }
 
 fn explain(explained: &Explained) {
@@ -158,9 +165,9 @@ fn sums(compared: &[Compared]) -> Table {
     aligned(table, 1..6)
 }
 
-fn rows(differences: &[Difference]) -> Table {
+fn rows(title: &str, differences: &[Difference]) -> Table {
     let mut table = plain([
-        "differs",
+        title,
         "day",
         "country",
         "number",

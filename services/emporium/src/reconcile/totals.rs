@@ -95,6 +95,36 @@ pub(super) struct Books {
     lists: Client,
 }
 
+/// What is on its way, in words; `None` where nothing is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UnderWay {
+    /// Out of orders, and out of payments.
+    pub owners: [Option<String>; 2],
+    /// Into analytics.
+    pub analytics: Option<String>,
+}
+
+impl UnderWay {
+    /// One of them.
+    pub(super) fn into_reason(self) -> Option<String> {
+        self.owners.into_iter().flatten().next().or(self.analytics)
+    }
+}
+
+/// What an owner has not published, as it tells of its events. One that cannot tell may have anything.
+fn unpublished(owner: ServiceName, reports: &[StoreReport]) -> Option<String> {
+    let mut events = reports.iter().filter(|report| report.role == "events").peekable();
+    if events.peek().is_none() {
+        return Some(format!("{owner} tells nothing of its events"));
+    }
+    events.find_map(|report| match (&report.error, report.lag) {
+        (Some(error), _) => Some(format!("{owner} cannot tell what it has not published ({error})")),
+        (None, None) => Some(format!("{owner} does not know what it has not published")),
+        (None, Some(0)) => None,
+        (None, Some(lag)) => Some(format!("{lag} events of {owner} are on their way")),
+    })
+}
+
 /// A page of orders, of which only the number counts.
 #[derive(Deserialize)]
 struct Page {
@@ -122,28 +152,21 @@ impl Books {
         call.send().await.map_err(failed)
     }
 
-    /// What keeps figures from standing still, if anything: events on their way out of the owners, or into analytics.
-    pub(super) async fn under_way(&self) -> Result<Option<String>, Error> {
-        for owner in [&self.orders, &self.payments] {
+    /// What keeps figures from standing still: events on their way out of the owners, or into analytics.
+    pub(super) async fn under_way(&self) -> Result<UnderWay, Error> {
+        let mut owners = [None, None];
+        for (reason, owner) in owners.iter_mut().zip([&self.orders, &self.payments]) {
             let reports: Vec<StoreReport> = stores::reports(owner).await.map_err(failed)?;
-            let lag = reports
-                .iter()
-                .filter(|report| report.role == "events")
-                .filter_map(|report| report.lag)
-                .sum::<i64>();
-            if lag > 0 {
-                return Ok(Some(format!(
-                    "{lag} events of {} are on their way",
-                    owner.callee()
-                )));
-            }
+            *reason = unpublished(owner.callee(), &reports);
         }
+        // Last, so that nothing is missed between an owner and analytics.
         let group = self.projection().await?.group;
-        Ok(match group.lag_events {
+        let analytics = match group.lag_events {
             Some(0) => None,
             Some(lag) => Some(format!("analytics is {lag} events behind")),
             None => Some("analytics is being built".to_owned()),
-        })
+        };
+        Ok(UnderWay { owners, analytics })
     }
 
     /// The days that any of them has anything of.
@@ -286,6 +309,29 @@ mod tests {
     use time::macros::date;
 
     use super::*;
+
+    #[test]
+    fn who_cannot_tell_is_not_idle() {
+        let report = |role: &str, lag: Option<i64>, error: Option<&str>| {
+            let mut report = StoreReport::of(role, None, "sqlite");
+            report.lag = lag;
+            report.error = error.map(str::to_owned);
+            report
+        };
+        let said = |reports: &[StoreReport]| unpublished(ServiceName::Orders, reports);
+        let store = report("store", None, Some("away"));
+        assert_eq!(said(&[store.clone(), report("events", Some(0), None)]), None);
+        for (lag, error, part) in [
+            (Some(7), None, "7 events"),
+            (None, None, "does not know"),
+            (None, Some("timed out"), "timed out"),
+            (Some(0), Some("timed out"), "timed out"),
+        ] {
+            let why = said(&[store.clone(), report("events", lag, error)]);
+            assert!(why.is_some_and(|why| why.contains(part)), "{part}");
+        }
+        assert!(said(&[store]).is_some());
+    }
 
     #[test]
     fn windows_cover_every_day_once() {

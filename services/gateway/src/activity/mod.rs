@@ -4,9 +4,10 @@
 //! Nothing here is waited for. An activity goes into a bounded queue or, when that is full, nowhere, and is counted either
 //! way; [`outbox`] sends what is in the queue in batches. So whatever analytics does, a page takes as long as ever.
 //!
-//! Who it was is told by an id that says nothing: a cookie that lives for a day, since the funnel counts visitors by the
-//! day. Clients that keep no cookies are known by a hash of their session's token or their cart's id. Not counted are `HEAD`,
-//! what browsers fetch ahead of their reader, and programs that say they are crawlers.
+//! Who it was is told by an id that says nothing: a cookie that lives until midnight (UTC), since the funnel counts visitors
+//! by the day. A client that keeps no cookies is known by a hash of the day and its session's token or its cart's id; one
+//! that has neither is a visitor with each request. Not counted are `HEAD`, what browsers fetch ahead of their reader, and
+//! programs that say they are crawlers.
 
 mod outbox;
 mod visitor;
@@ -16,12 +17,15 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponseParts, Response, ResponseParts};
 use emporium_service_kit::ids;
+use time::Date;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::clients::activity::{Activity, What};
 use crate::cookies;
 use crate::identity::{self, Identity};
+
+use visitor::Known;
 
 pub use outbox::{Outbox, Sender, outbox};
 
@@ -94,7 +98,8 @@ impl IntoResponseParts for Did {
 /// Layer: passes on what the answer says was done. It waits for nothing.
 pub async fn tell(State(app): State<App>, request: Request, next: Next) -> Response {
     let counted = *request.method() != Method::HEAD && visitor::is_somebody(request.headers());
-    let known = visitor::known(request.headers());
+    let now = app.clock.now();
+    let known = visitor::known(request.headers(), now.date());
     let mut answer = next.run(request).await;
     let Some(did) = answer.extensions_mut().remove::<Did>() else {
         return answer;
@@ -102,25 +107,25 @@ pub async fn tell(State(app): State<App>, request: Request, next: Next) -> Respo
     if !counted {
         return answer;
     }
-    let visitor_id = known.unwrap_or_else(|| newcomer(&app, answer.headers_mut()));
+    let visitor = known.unwrap_or_else(|| newcomer(answer.headers(), now.date()));
+    if visitor.keep {
+        cookies::keep_visitor(answer.headers_mut(), &app.config, visitor.id, now);
+    }
     app.activity.send(Activity {
         id: ids::new(&app.clock),
-        visitor_id,
+        visitor_id: visitor.id,
         customer_id: did.customer,
         what: did.what,
     });
     answer
 }
 
-/// Somebody who is not known yet: by the cart that this answer opens, else by a cookie from now on.
-fn newcomer(app: &App, answer: &mut HeaderMap) -> Uuid {
+/// Somebody who is not known yet: by the cart that this answer opens, else by nothing but the cookie from now on.
+fn newcomer(answer: &HeaderMap, today: Date) -> Known {
     let cart = answer.get(identity::CART_HEADER).and_then(|id| id.to_str().ok());
-    if let Some(cart) = cart.and_then(|id| Uuid::try_parse(id).ok()) {
-        return visitor::of_cart(cart);
-    }
-    let id = Uuid::new_v4();
-    cookies::keep_visitor(answer, &app.config, id);
-    id
+    let cart = cart.and_then(|id| Uuid::try_parse(id).ok());
+    let id = cart.map_or_else(Uuid::new_v4, |cart| visitor::of_cart(cart, today));
+    Known { id, keep: true }
 }
 
 #[cfg(test)]

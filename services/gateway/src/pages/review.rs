@@ -176,12 +176,27 @@ fn incomplete(desk: Desk, sent: &Sent, problem: &Problem) -> Response {
 /// A vote.
 #[derive(Deserialize)]
 pub struct VoteForm {
-    /// `true`, `false`, or nothing to take it back.
+    /// `true`, `false`, or `none` to take it back.
     #[serde(default)]
     helpful: String,
     /// Where the reader was.
     #[serde(default)]
     back: String,
+}
+
+impl VoteForm {
+    /// What cannot be read takes no vote back.
+    fn vote(&self) -> Result<Option<bool>, Problem> {
+        match &*self.helpful {
+            "true" => Ok(Some(true)),
+            "false" => Ok(Some(false)),
+            "none" => Ok(None),
+            _ => {
+                let message = "must be true, false or none".to_owned();
+                Err(Problem::invalid([("helpful".to_owned(), message)]))
+            }
+        }
+    }
 }
 
 /// `POST /products/{id}/reviews/{review_id}/vote`.
@@ -192,7 +207,7 @@ pub async fn vote(
     Form(form): Form<VoteForm>,
 ) -> Result<Response, Error> {
     let me = visitor.signed_in()?.user_id;
-    let helpful = form.helpful.parse().ok();
+    let helpful = form.vote()?;
     reviews::vote(&app, (product, review), me, helpful).await?;
     let page = format!("/products/{product}");
     let back = local_path(&form.back).filter(|back| back.starts_with(&page) && !back.contains('#'));

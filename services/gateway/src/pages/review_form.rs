@@ -116,9 +116,9 @@ impl Sent {
             rating: review.rating.to_string(),
             title: review.title.clone(),
             text: review.text.clone(),
-            pros: list(free.get(PROS)),
-            cons: list(free.get(CONS)),
-            photos: captions(free.get(PHOTOS)),
+            pros: TEXT.text(free.get(PROS)),
+            cons: TEXT.text(free.get(CONS)),
+            photos: PHOTO.text(free.get(PHOTOS)),
             attributes: rest(free),
             version: review.version.to_string(),
         }
@@ -145,23 +145,24 @@ impl Sent {
         }
         let shown = before.map(Self::from_review).unwrap_or_default();
         let mut attributes = before.map(|review| review.attributes.clone()).unwrap_or_default();
-        let parts = [
-            (PROS, &self.pros, &shown.pros, texts(&self.pros)),
-            (CONS, &self.cons, &shown.cons, texts(&self.cons)),
-            (PHOTOS, &self.photos, &shown.photos, photos(&self.photos)),
+        let parts: [(_, _, _, &Kind); 3] = [
+            (PROS, &self.pros, &shown.pros, &TEXT),
+            (CONS, &self.cons, &shown.cons, &TEXT),
+            (PHOTOS, &self.photos, &shown.photos, &PHOTO),
         ];
-        for (name, now, then, value) in parts {
+        for (name, now, then, kind) in parts {
             if same(now, then) {
                 continue;
             }
-            match value {
+            match kind.merged(now, attributes.get(name)) {
                 Some(value) => attributes.insert(name.to_owned(), value),
                 None => attributes.remove(name),
             };
         }
         if !same(&self.attributes, &shown.attributes) {
-            attributes.retain(|name, value| is_fixed(name) || line_of(value).is_none());
-            attributes.extend(named(&self.attributes)?);
+            let named = named(&self.attributes, &attributes)?;
+            attributes.retain(|name, value| is_fixed(name) || row(name, value).is_none());
+            attributes.extend(named);
         }
         Ok(Opinion {
             rating,
@@ -185,29 +186,59 @@ fn is_fixed(name: &str) -> bool {
     [PROS, CONS, PHOTOS].contains(&name)
 }
 
-fn texts(text: &str) -> Option<Value> {
-    let list: Vec<&str> = lines(text).collect();
-    (!list.is_empty()).then(|| json!(list))
+/// What the items of a list are.
+struct Kind {
+    /// The line that the form shows of an item; `None`: it shows nothing of it.
+    line: fn(&Value) -> Option<String>,
+    /// The item that a line stands for.
+    item: fn(&str) -> Value,
 }
 
-fn photos(text: &str) -> Option<Value> {
-    let list: Vec<Value> = lines(text).map(|line| json!({ "caption": line })).collect();
-    (!list.is_empty()).then(|| json!(list))
+const TEXT: Kind = Kind {
+    line: filled_line,
+    item: |line| json!(line),
+};
+const PHOTO: Kind = Kind {
+    line: |photo| filled_line(photo.get("caption").unwrap_or(photo)),
+    item: |line| json!({ "caption": line }),
+};
+
+impl Kind {
+    /// What the form shows of a list.
+    fn text(&self, list: Option<&Value>) -> String {
+        let lines: Vec<String> = items(list).into_iter().filter_map(self.line).collect();
+        lines.join("\n")
+    }
+
+    /// The list after these lines were typed. A line that was there before is the item that it was, with all that the form
+    /// does not show of it; items that have no line stay, behind the others.
+    fn merged(&self, text: &str, before: Option<&Value>) -> Option<Value> {
+        let mut left = items(before);
+        let mut list: Vec<Value> = Vec::new();
+        for line in lines(text) {
+            let same = left
+                .iter()
+                .position(|item| (self.line)(item).as_deref() == Some(line));
+            list.push(same.map_or_else(|| (self.item)(line), |at| left.remove(at).clone()));
+        }
+        left.retain(|item| (self.line)(item).is_none());
+        list.extend(left.into_iter().cloned());
+        (!list.is_empty()).then_some(Value::Array(list))
+    }
 }
 
-fn list(value: Option<&Value>) -> String {
-    let items: Vec<String> = match value {
+fn items(value: Option<&Value>) -> Vec<&Value> {
+    match value {
         None => Vec::new(),
-        Some(Value::Array(items)) => items.iter().filter_map(line_of).collect(),
-        Some(single) => line_of(single).into_iter().collect(),
-    };
-    items.join("\n")
+        Some(Value::Array(items)) => items.iter().collect(),
+        Some(single) => vec![single],
+    }
 }
 
-fn captions(value: Option<&Value>) -> String {
-    let items = value.and_then(Value::as_array).into_iter().flatten();
-    let captions = items.filter_map(|photo| photo.get("caption").or(Some(photo)).and_then(line_of));
-    captions.collect::<Vec<_>>().join("\n")
+/// An item's line as it comes back; blank ones do not.
+fn filled_line(value: &Value) -> Option<String> {
+    let line = line_of(value)?.trim().to_owned();
+    (!line.is_empty()).then_some(line)
 }
 
 /// What fits a line of the form.
@@ -222,12 +253,20 @@ fn line_of(value: &Value) -> Option<String> {
 
 fn rest(free: &Map<String, Value>) -> String {
     let free = free.iter().filter(|(name, _)| !is_fixed(name));
-    let rows = free.filter_map(|(name, value)| Some(format!("{name}: {}", line_of(value)?)));
+    let rows = free.filter_map(|(name, value)| row(name, value));
     rows.collect::<Vec<_>>().join("\n")
 }
 
-/// `name: value` a line; numbers, `true` and `false` are what they look like.
-fn named(text: &str) -> Result<Map<String, Value>, Problem> {
+/// `name: value`, if that can be read again.
+fn row(name: &str, value: &Value) -> Option<String> {
+    let is_plain = !name.is_empty() && name.trim() == name && !name.contains([':', '\n', '\r']);
+    let line = line_of(value).filter(|_| is_plain)?;
+    Some(format!("{name}: {}", line.trim()))
+}
+
+/// `name: value` a line. What reads as before is what it was, and what was text stays text; otherwise numbers, `true` and
+/// `false` are what they look like.
+fn named(text: &str, before: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
     let refuse = |message: String| Err(Problem::invalid([("attributes".to_owned(), message)]));
     let mut found = Map::new();
     for line in lines(text) {
@@ -238,7 +277,12 @@ fn named(text: &str) -> Result<Map<String, Value>, Problem> {
         if is_fixed(&name) {
             return refuse(format!("must not have {name}, which has a field of its own"));
         }
-        if found.insert(name, typed(value)).is_some() {
+        let value = match before.get(&name) {
+            Some(old) if line_of(old).is_some_and(|line| line.trim() == value) => old.clone(),
+            Some(Value::String(_)) => Value::String(value.to_owned()),
+            _ => typed(value),
+        };
+        if found.insert(name, value).is_some() {
             return refuse("must not have a name twice".to_owned());
         }
     }
@@ -254,5 +298,46 @@ fn typed(text: &str) -> Value {
             Ok(number) if number.to_string() == text => Value::Number(number),
             _ => Value::String(text.to_owned()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(kind: &Kind, text: &str, before: &Value) -> Option<Value> {
+        kind.merged(text, Some(before))
+    }
+
+    #[test]
+    fn items_without_a_line_and_their_other_fields_stay() {
+        let before = json!(["light", 3, "3", { "deep": 1 }, "two\nlines", " outer "]);
+        assert_eq!(TEXT.text(Some(&before)), "light\n3\n3\nouter");
+        assert_eq!(
+            merged(&TEXT, "outer\r\nnew\r\n3", &before),
+            Some(json!([" outer ", "new", 3, { "deep": 1 }, "two\nlines"]))
+        );
+        assert_eq!(
+            merged(&TEXT, "", &before),
+            Some(json!([{ "deep": 1 }, "two\nlines"]))
+        );
+        assert_eq!(merged(&TEXT, " \n", &json!(["light"])), None);
+        let photos = json!([{ "caption": "front", "by": "me" }, { "url": "u" }, "back"]);
+        assert_eq!(PHOTO.text(Some(&photos)), "front\nback");
+        assert_eq!(
+            merged(&PHOTO, "side\nfront", &photos),
+            Some(json!([{ "caption": "side" }, { "caption": "front", "by": "me" }, { "url": "u" }]))
+        );
+    }
+
+    #[test]
+    fn numbers_stay_text_when_they_were_text() {
+        let before = json!({ "size": "42", "weight": "7", "years": 3, "again": true, "pad": " x ", "fit": { "a": 1 } });
+        let before = before.as_object().unwrap();
+        assert_eq!(rest(before).lines().count(), 5, "what is nested has no line");
+        let text = "size: 42\nweight: 8\nyears: 4\nagain: true\npad: x\nnew: 5";
+        let expected =
+            json!({ "size": "42", "weight": "8", "years": 4, "again": true, "pad": " x ", "new": 5 });
+        assert_eq!(json!(named(text, before).unwrap()), expected);
     }
 }

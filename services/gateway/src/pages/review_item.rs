@@ -14,8 +14,10 @@ pub const PROS: &str = "pros";
 pub const CONS: &str = "cons";
 /// A list of `{"caption"}`.
 pub const PHOTOS: &str = "photos";
-/// Lines that are shown of the rest.
+/// Lines that are shown of the rest, and of each place of its own.
 const DETAILS_MAX: usize = 24;
+/// Characters of what can be asked for by a link.
+pub const FILTER_CHARS_MAX: usize = 200;
 
 /// A review.
 pub struct ReviewItem {
@@ -138,7 +140,8 @@ fn traits(path: &str, value: Option<&Value>) -> Vec<Trait> {
         Some(Value::Array(items)) => items.iter().collect(),
         Some(single) => vec![single],
     };
-    items.into_iter().filter_map(|item| one(path, item)).collect()
+    let traits = items.into_iter().filter_map(|item| one(path, item));
+    traits.take(DETAILS_MAX).collect()
 }
 
 fn one(path: &str, value: &Value) -> Option<Trait> {
@@ -147,10 +150,11 @@ fn one(path: &str, value: &Value) -> Option<Trait> {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    Some(Trait {
-        text,
-        filter: Some(format!("{path}:{raw}")),
-    })
+    // An address would not bring back what is long, or has white space that parameters lose.
+    let is_plain = raw.trim() == raw && !raw.contains(char::is_control);
+    let filter =
+        Some(format!("{path}:{raw}")).filter(|filter| is_plain && filter.chars().count() <= FILTER_CHARS_MAX);
+    Some(Trait { text, filter })
 }
 
 /// A text, number or truth value in words.
@@ -169,6 +173,7 @@ fn captions(value: Option<&Value>) -> Vec<String> {
     let caption = |photo: &Value| photo.get("caption").or(Some(photo)).and_then(scalar);
     list.filter_map(caption)
         .filter(|text| !text.trim().is_empty())
+        .take(DETAILS_MAX)
         .collect()
 }
 
@@ -206,6 +211,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn long_lists_are_cut_and_what_no_address_holds_is_no_link() {
+        let many: Vec<Value> = (0..500).map(|n| json!(format!("one {n}"))).collect();
+        let many = json!(many);
+        assert_eq!(traits(PROS, Some(&many)).len(), DETAILS_MAX);
+        assert_eq!(captions(Some(&many)).len(), DETAILS_MAX);
+        let fits = "x".repeat(FILTER_CHARS_MAX - "pros:".len());
+        assert!(one(PROS, &json!(fits)).unwrap().filter.is_some());
+        for text in [
+            format!("{fits}x"),
+            "two\nlines".to_owned(),
+            " before".to_owned(),
+            "after ".to_owned(),
+        ] {
+            let shown = one(PROS, &json!(text)).unwrap();
+            assert!(shown.filter.is_none() && !shown.text.is_empty(), "{text:?}");
+        }
+    }
 
     #[test]
     fn the_free_part_is_sorted_into_its_places() {

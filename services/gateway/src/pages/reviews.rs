@@ -11,7 +11,7 @@ use crate::pages::format::shortened;
 use crate::pages::params::{Params, link};
 use crate::pages::part;
 use crate::pages::review_form::ReviewForm;
-use crate::pages::review_item::{ReviewItem, Trait};
+use crate::pages::review_item::{FILTER_CHARS_MAX, ReviewItem, Trait};
 use crate::pages::stars::Stars;
 use crate::pages::timeline::Moment;
 use crate::reviews::{self, Rating};
@@ -201,7 +201,10 @@ impl Ask {
     pub fn with(&self, one: &Trait) -> Option<String> {
         let filter = one.filter.as_ref()?;
         let known = self.with.contains(filter);
-        (!known && self.with.len() < WITH_MAX).then(|| self.href(|ask| ask.with.push(filter.clone())))
+        let chars: usize = self.with.iter().map(|with| with.chars().count()).sum();
+        // Addresses are bounded too.
+        (!known && self.with.len() < WITH_MAX && chars <= FILTER_CHARS_MAX)
+            .then(|| self.href(|ask| ask.with.push(filter.clone())))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use emporium_service_kit::Clock;
 use emporium_test_kit::eventually;
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
@@ -146,11 +147,19 @@ async fn a_stranger_is_known_for_a_day_by_a_cookie_without_meaning() {
     let shop = stocked().await;
     takes(&shop.analytics).await;
     let at = format!("/products/{}", id(1));
+    let left = || 86_400 - Clock::System.now().unix_timestamp().rem_euclid(86_400);
+    let before = left();
     let reply = Browser::stranger(&shop).get(&at).await;
     let cookie = cookies(&reply)["visitor"].clone();
+    assert!(cookie.contains("HttpOnly; SameSite=Lax; Max-Age="), "{cookie}");
+    let age: i64 = cookie
+        .rsplit('=')
+        .next()
+        .and_then(|age| age.parse().ok())
+        .unwrap();
     assert!(
-        cookie.contains("HttpOnly; SameSite=Lax; Max-Age=86400"),
-        "{cookie}"
+        age <= before && age >= left() - 1 || before < left(),
+        "until midnight: {age}"
     );
     let value = cookie.split([';', '=']).nth(1).unwrap().to_owned();
     let again = shop
@@ -162,6 +171,27 @@ async fn a_stranger_is_known_for_a_day_by_a_cookie_without_meaning() {
         assert_eq!(one["visitor_id"], json!(value));
         assert!(one.get("customer_id").is_none());
     }
+}
+
+#[tokio::test]
+async fn signing_out_makes_no_second_visitor() {
+    let shop = stocked().await;
+    takes(&shop.analytics).await;
+    let at = format!("/products/{}", id(1));
+    let reply = Browser::customer(&shop).get(&at).await;
+    let cookie = cookies(&reply)["visitor"].clone();
+    let value = cookie.split([';', '=']).nth(1).unwrap();
+    shop.send("GET", &at, &[("cookie", &format!("visitor={value}"))], None)
+        .await;
+    all_delivered(&shop, 2).await;
+    let visitors: HashSet<String> = sent(&shop.analytics)
+        .await
+        .iter()
+        .map(|one| one["visitor_id"].to_string())
+        .collect();
+    assert_eq!(visitors.len(), 1);
+    let api = shop.customer().get(&format!("/api{at}")).await;
+    assert!(!cookies(&api).contains_key("visitor"), "no browser");
 }
 
 #[tokio::test]

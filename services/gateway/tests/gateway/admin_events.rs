@@ -173,7 +173,7 @@ async fn dead_letters_of_every_consumer() {
         .expect(200);
     assert_eq!(
         done,
-        json!({ "replayed": 1, "rejected": 2, "more": false }),
+        json!({ "replayed": 1, "rejected": 2, "next_after": null, "error": null }),
         "4; 1 and 3 still not"
     );
     for name in [
@@ -201,9 +201,74 @@ async fn replaying_many_takes_them_by_the_hundred() {
     ratings.lock().unwrap().letters = letters(1, 150, true).chain(letters(151, 270, false)).collect();
     let at = "/api/admin/dead-letters/reviews.ratings/replay";
     let first = shop.admin().post(at, json!({})).await.expect(200);
-    assert_eq!(first, json!({ "replayed": 100, "rejected": 0, "more": true }));
+    assert_eq!(
+        first,
+        json!({ "replayed": 100, "rejected": 0, "next_after": 500, "error": null })
+    );
     let second = shop.admin().post(at, json!({})).await.expect(200);
-    assert_eq!(second, json!({ "replayed": 20, "rejected": 0, "more": false }));
+    assert_eq!(
+        second,
+        json!({ "replayed": 20, "rejected": 0, "next_after": null, "error": null }),
+        "those replayed are passed over"
+    );
+}
+
+#[tokio::test]
+async fn neither_thousands_replayed_nor_a_hundred_refused_stand_in_the_way() {
+    let (shop, ratings) = consuming().await;
+    let replayed = (1..=2_500).map(|id| (id, true));
+    let refused = (0..150).map(|n| (3_001 + 2 * n, false));
+    ratings.lock().unwrap().letters = replayed.chain(refused).chain([(4_000, false)]).collect();
+    let at = "/api/admin/dead-letters/reviews.ratings/replay";
+    let first = shop.admin().post(at, json!({})).await.expect(200);
+    assert_eq!(
+        first,
+        json!({ "replayed": 0, "rejected": 100, "next_after": 3_199, "error": null })
+    );
+    let on = format!("{at}?after=3199");
+    let second = shop.admin().post(&on, json!({})).await.expect(200);
+    assert_eq!(
+        second,
+        json!({ "replayed": 1, "rejected": 50, "next_after": null, "error": null })
+    );
+
+    let admin = Browser::admin(&shop);
+    let asked = admin
+        .post("/admin/dead-letters/reviews.ratings/replay", &[])
+        .await;
+    let page = admin.page(redirect(&asked), 200).await;
+    assert!(page.contains("/admin/dead-letters/reviews.ratings/replay?after=3199"));
+}
+
+#[tokio::test]
+async fn what_was_replayed_before_a_failure_is_told() {
+    let (shop, ratings) = consuming().await;
+    {
+        let mut ratings = ratings.lock().unwrap();
+        ratings.letters = (1..=10).map(|id| (id * 2, false)).collect();
+        ratings.breaks_at = Some(14);
+    }
+    let at = "/api/admin/dead-letters/reviews.ratings/replay";
+    let some = shop.admin().post(at, json!({})).await.expect(200);
+    assert_eq!(
+        some,
+        json!({ "replayed": 7, "rejected": 0, "next_after": 12, "error": "service-unavailable" }),
+        "4, and 3 of the 4 beside the one that failed"
+    );
+    ratings.lock().unwrap().breaks_at = None;
+    let rest = shop
+        .admin()
+        .post(&format!("{at}?after=12"), json!({}))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&rest["replayed"], &rest["next_after"]),
+        (&json!(3), &Value::Null)
+    );
+    ratings.lock().unwrap().letters = vec![(2, false)];
+    ratings.lock().unwrap().breaks_at = Some(2);
+    let none = shop.admin().post(at, json!({})).await;
+    none.expect_problem(503, "service-unavailable");
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ pub struct Consumer {
     read: Option<i64>,
     pub equal: Option<bool>,
     pub letters: Vec<(i64, bool)>,
+    /// Replaying this letter fails, for no reason of its own.
+    pub breaks_at: Option<i64>,
 }
 
 impl Consumer {
@@ -116,6 +118,7 @@ impl Consumer {
         let found = self.letters.iter_mut().find(|letter| letter.0 == id);
         match found {
             None => problem(404, "not-found"),
+            Some(_) if self.breaks_at == Some(id) => problem(503, "service-unavailable"),
             Some(_) if id % 2 == 1 => problem(409, "still-rejected"),
             Some(letter) => {
                 letter.1 = true;

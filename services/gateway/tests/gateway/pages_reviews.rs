@@ -292,6 +292,15 @@ async fn votes_come_back_to_where_the_reader_was() {
     }
     assert_eq!(requests(&shop.reviews, "PUT", &voter).await.len(), 1);
     assert_eq!(requests(&shop.reviews, "DELETE", &voter).await.len(), 3);
+    for unreadable in ["", "True", "yes", "1"] {
+        let reply = browser.post(&at, &[("helpful", unreadable)]).await;
+        assert_eq!(reply.status, 422, "{unreadable:?}");
+    }
+    assert_eq!(
+        requests(&shop.reviews, "DELETE", &voter).await.len(),
+        3,
+        "no vote is lost by that"
+    );
     let reply = Browser::stranger(&shop).post(&at, &[("helpful", "true")]).await;
     assert!(redirect(&reply).starts_with("/sign-in"));
 }

@@ -6,6 +6,9 @@ use emporium_service_kit::extract::{Path, Query};
 use emporium_service_kit::page::encode_cursor;
 use emporium_service_kit::problem::ProblemDocument;
 use emporium_service_kit::{Api, Page, PageQuery};
+use garde::Validate;
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::routes;
 
 use crate::administration::{self, Replays};
@@ -43,9 +46,19 @@ async fn admin_list_dead_letters(
     Ok(Json(Page { items, next_cursor }))
 }
 
-/// Applies again what a consumer could not apply, the oldest hundred of them.
+/// Where replaying begins.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ReplayQuery {
+    /// Only dead letters with a higher id: `next_after` of the answer before. All of them without it.
+    #[garde(skip)]
+    after: Option<i64>,
+}
+
+/// Applies again what a consumer could not apply, the oldest hundred of them that wait. When the answer has `next_after`,
+/// the same request with that as `after` goes on with the following ones.
 #[utoipa::path(post, path = "/api/admin/dead-letters/{name}/replay", tag = "administration",
-    security(("bearer" = []), ("cookie" = [])), params(("name" = String, Path)), responses(
+    security(("bearer" = []), ("cookie" = [])), params(("name" = String, Path), ReplayQuery), responses(
     (status = 200, body = Replays),
     (status = 401, body = ProblemDocument, description = "`sign-in-required`"),
     (status = 403, body = ProblemDocument, description = "`administrators-only`, `user-blocked`"),
@@ -54,8 +67,10 @@ async fn admin_replay_dead_letters(
     State(app): State<App>,
     _: Administrator,
     Path(name): Path<String>,
+    Query(query): Query<ReplayQuery>,
 ) -> Result<Json<Replays>, Error> {
-    administration::replay_all(&app, &name).await.map(Json)
+    let after = query.after.unwrap_or(0).max(0);
+    administration::replay_all(&app, &name, after).await.map(Json)
 }
 
 /// Applies one again.

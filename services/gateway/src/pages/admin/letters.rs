@@ -32,6 +32,8 @@ struct LettersPage {
     consumer: Option<String>,
     letters: Section<Vec<Letter>>,
     next_href: Option<String>,
+    /// Replaying goes on after this one; 0: at the beginning.
+    replay_after: i64,
 }
 
 struct Tab {
@@ -95,6 +97,7 @@ pub async fn list(State(app): State<App>, visitor: Visitor, params: Params) -> R
                 [("consumer", selected), ("cursor", &*next)],
             )
         }),
+        replay_after: self::after(&params),
         tabs: all.items.iter().map(|view| tab(view, selected)).collect(),
         letters: letters.map(|letters| letters.iter().map(letter).collect()),
         consumer,
@@ -167,11 +170,23 @@ pub async fn replay_all(
     State(app): State<App>,
     visitor: Visitor,
     Path(name): Path<String>,
+    params: Params,
 ) -> Result<Response, Error> {
     visitor.administrator()?;
-    let done = administration::replay_all(&app, &name).await?;
-    let all = done.rejected == 0 && !done.more;
-    Ok(back(&name, if all { "replayed-all" } else { "replayed-some" }))
+    let done = administration::replay_all(&app, &name, after(&params)).await?;
+    let all = done.rejected == 0 && !done.more();
+    let note = if all { "replayed-all" } else { "replayed-some" };
+    let after = done.next_after.map(|id| id.to_string()).unwrap_or_default();
+    Ok(see_other(&link(
+        "/admin/dead-letters",
+        [("consumer", &*name), ("after", &after), ("note", note)],
+    )))
+}
+
+/// Where replaying goes on; the beginning when that cannot be read.
+fn after(params: &Params) -> i64 {
+    let after = params.get("after").and_then(|after| after.parse().ok());
+    after.unwrap_or(0).max(0)
 }
 
 fn back(name: &str, note: &str) -> Response {

@@ -28,6 +28,8 @@ const BOARDS: [(&str, &str); 6] = [
     ("pools", "Pools of connections"),
     ("events", "Events"),
 ];
+/// How many of them are asked for at once: each is dozens of questions to monitoring.
+const BOARDS_AT_ONCE: usize = 2;
 /// Panels that another board shows already.
 const ELSEWHERE: [(&str, &str); 2] = [("events", "lag"), ("events", "dead_letters")];
 /// Points of a drawing, at most: monitoring answers up to a thousand steps.
@@ -79,15 +81,7 @@ pub async fn show(State(app): State<App>, visitor: Visitor, params: Params) -> R
     let span = SPANS.iter().find(|span| span.0 == asked).unwrap_or(&SPANS[0]);
     let now = app.clock.now();
     let times = times(now, span.2);
-    let boards = BOARDS.iter().map(|(name, label)| async {
-        let board = section("monitoring", app.clients.monitoring.board(name, &times)).await;
-        Shown {
-            name,
-            label,
-            panels: board.map(|board| draw(&board)),
-        }
-    });
-    let (chrome, boards) = tokio::join!(Chrome::of(&app, &visitor), join_all(boards));
+    let (chrome, boards) = tokio::join!(Chrome::of(&app, &visitor), boards(&app, &times));
     let choices = SPANS.iter().map(|(name, label, _)| Choice {
         href: link("/admin/operations", [("span", *name)]),
         label,
@@ -100,6 +94,22 @@ pub async fn show(State(app): State<App>, visitor: Visitor, params: Params) -> R
         boards,
     };
     Ok(personal(StatusCode::OK, &page))
+}
+
+async fn boards(app: &App, times: &[(String, String)]) -> Vec<Shown> {
+    let mut shown = Vec::with_capacity(BOARDS.len());
+    for some in BOARDS.chunks(BOARDS_AT_ONCE) {
+        let boards = some.iter().map(|(name, label)| async {
+            let board = section("monitoring", app.clients.monitoring.board(name, times)).await;
+            Shown {
+                name,
+                label,
+                panels: board.map(|board| draw(&board)),
+            }
+        });
+        shown.extend(join_all(boards).await);
+    }
+    shown
 }
 
 fn times(now: OffsetDateTime, span: Duration) -> Vec<(String, String)> {

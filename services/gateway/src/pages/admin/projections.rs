@@ -8,7 +8,7 @@ use emporium_service_kit::extract::Path;
 
 use crate::administration::{self, ProjectionView};
 use crate::app::App;
-use crate::clients::projections::{Act, ConsumerState, Projection, Rebuild, RebuildOutcome, RebuildPhase};
+use crate::clients::projections::{Act, ConsumerState, Rebuild, RebuildOutcome, RebuildPhase};
 use crate::error::Error;
 use crate::pages::charts::{Unit, grouped};
 use crate::pages::chrome::{Chrome, Notice, Visitor};
@@ -22,7 +22,8 @@ use crate::pages::{personal, see_other};
 struct ProjectionsPage {
     chrome: Chrome,
     rows: Vec<Row>,
-    /// Whether something is under way, so that the page is looked at again.
+    /// Whether a rebuild is under way, so that the page is looked at again. A busy shop is always behind by something:
+    /// that alone is no reason to take the page from under its reader.
     moving: bool,
 }
 
@@ -94,7 +95,7 @@ pub async fn list(State(app): State<App>, visitor: Visitor, params: Params) -> R
     chrome.notices.extend(absences(&all.degraded));
     let page = ProjectionsPage {
         chrome,
-        moving: all.items.iter().any(|view| is_moving(&view.projection)),
+        moving: all.items.iter().any(|view| view.projection.is_rebuilding()),
         rows: all.items.into_iter().map(row).collect(),
     };
     Ok(personal(StatusCode::OK, &page))
@@ -126,7 +127,7 @@ pub async fn show(
     let view = view?;
     let page = ProjectionPage {
         chrome: chrome.noting(params.get("note")),
-        moving: is_moving(&view.projection),
+        moving: view.projection.is_rebuilding(),
         outcome: view.projection.outcome.as_ref().map(outcome),
         row: row(view),
     };
@@ -165,12 +166,6 @@ async fn act(
         &format!("/admin/projections/{name}"),
         [("note", note)],
     )))
-}
-
-/// Whether it will look different in a moment.
-fn is_moving(projection: &Projection) -> bool {
-    let behind = projection.lag_events.is_some_and(|events| events > 0);
-    projection.is_rebuilding() || (behind && projection.state == ConsumerState::Running)
 }
 
 fn row(view: ProjectionView) -> Row {

@@ -1,7 +1,7 @@
 //! Which moments of an axis of time are marked, and how they are written.
 
 use time::macros::format_description;
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, Time};
 
 /// Round spans of time, ascending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +59,18 @@ impl Every {
     }
 }
 
-/// The points that begin a round span, with words, at most `marks_max` of them; `moments` ascend.
+/// The points that begin a round span, with words, at most `marks_max` of them; `moments` ascend. Points of whole days and
+/// months are written as such, however few they are.
 pub fn of_time(moments: &[OffsetDateTime], marks_max: usize) -> Vec<(usize, String)> {
+    let days = moments.iter().all(|at| at.time() == Time::MIDNIGHT);
+    let months = days && moments.iter().all(|at| at.day() == 1);
+    let fits = |every: &Every| match every {
+        Every::Minutes(_) => !days,
+        Every::Days(_) => !months,
+        Every::Months(_) => true,
+    };
     let mut found = Vec::new();
-    for every in EVERY {
+    for every in EVERY.into_iter().filter(fits) {
         found = marks(moments, every);
         if found.len() <= marks_max {
             break;
@@ -97,6 +105,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use time::macros::datetime;
+    use time::{Date, Month};
 
     fn words(from: OffsetDateTime, step: Duration, count: i32, max: usize) -> Vec<String> {
         let moments: Vec<_> = (0..count).map(|n| from + step * n).collect();
@@ -125,6 +134,35 @@ mod tests {
             ]
         );
         assert!(of_time(&[], 5).is_empty());
+    }
+
+    #[test]
+    fn a_few_days_and_months_are_marked_as_such() {
+        assert_eq!(
+            words(datetime!(2010-03-05 0:00 UTC), Duration::DAY, 7, 10),
+            ["5 Mar", "6 Mar", "7 Mar", "8 Mar", "9 Mar", "10 Mar", "11 Mar"]
+        );
+        assert_eq!(
+            words(datetime!(2010-03-01 0:00 UTC), Duration::WEEK, 3, 10),
+            ["1 Mar", "8 Mar", "15 Mar"]
+        );
+        let month = |month| Date::from_calendar_date(2010, month, 1).unwrap().midnight();
+        let months = [1, 2, 3, 4, 5, 6, 7].map(|number| month(Month::try_from(number).unwrap()).assume_utc());
+        let found: Vec<String> = of_time(&months, 10).into_iter().map(|(_, words)| words).collect();
+        assert_eq!(
+            found,
+            [
+                "Jan 2010", "Feb 2010", "Mar 2010", "Apr 2010", "May 2010", "Jun 2010", "Jul 2010"
+            ]
+        );
+        assert_eq!(
+            words(datetime!(2010-03-05 0:00 UTC), Duration::HOUR, 3, 10).len(),
+            3
+        );
+        assert_eq!(
+            words(datetime!(2010-03-05 0:00 UTC), Duration::DAY, 1, 10),
+            ["5 Mar"]
+        );
     }
 
     proptest! {

@@ -22,7 +22,7 @@ use crate::pages::chrome::{Chrome, Notice, Visitor};
 use crate::pages::params::Params;
 use crate::pages::timeline::Moment;
 use crate::pages::{part, personal};
-use range::{Choice, Range};
+use range::{Choice, Range, Sold};
 use views::{BarTable, Fact};
 
 const ANALYTICS: &str = "analytics";
@@ -73,12 +73,12 @@ struct Answers {
 pub async fn show(State(app): State<App>, visitor: Visitor, params: Params) -> Result<Response, Error> {
     visitor.administrator()?;
     let today = app.clock.now().date();
-    let (mut chrome, extent) = tokio::join!(Chrome::of(&app, &visitor), extent(&app, today));
-    let (extent, away) = match extent {
-        Ok(extent) => (extent, None),
+    let (mut chrome, sold) = tokio::join!(Chrome::of(&app, &visitor), sold(&app, today));
+    let (sold, away) = match sold {
+        Ok(sold) => (sold, None),
         Err(why) => (None, Some(why)),
     };
-    let (range, mistake) = Range::read(&params, extent, today);
+    let (range, mistake) = Range::read(&params, sold.as_ref().map(|sold| sold.days), today);
     let status = if mistake.is_some() {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
@@ -90,7 +90,7 @@ pub async fn show(State(app): State<App>, visitor: Visitor, params: Params) -> R
         Some(why) => Answers::away(&why),
         None => Box::pin(ask(&app, &range)).await,
     };
-    let page = page(chrome, &range, extent, today, answers);
+    let page = page(chrome, &range, sold.as_ref(), today, answers);
     Ok(personal(status, &page))
 }
 
@@ -116,7 +116,7 @@ impl Answers {
 }
 
 /// When the shop sold anything; `None` when it never did.
-async fn extent(app: &App, today: Date) -> Section<Option<Days>> {
+async fn sold(app: &App, today: Date) -> Section<Option<Sold>> {
     let ask = |days: Days| async move {
         let (from, to) = Range::text(days);
         let terms = [("from", &*from), ("to", &*to), ("by", "month")];
@@ -124,7 +124,7 @@ async fn extent(app: &App, today: Date) -> Section<Option<Days>> {
     };
     let [earlier, later] = range::long_ago(today);
     let (earlier, later) = tokio::try_join!(ask(earlier), ask(later))?;
-    Ok(range::extent([&earlier, &later], today))
+    Ok(range::sold([&earlier, &later], today))
 }
 
 async fn ask(app: &App, range: &Range) -> Answers {
@@ -164,7 +164,7 @@ async fn ask(app: &App, range: &Range) -> Answers {
     }
 }
 
-fn page(chrome: Chrome, range: &Range, extent: Option<Days>, today: Date, answers: Answers) -> BusinessPage {
+fn page(chrome: Chrome, range: &Range, sold: Option<&Sold>, today: Date, answers: Answers) -> BusinessPage {
     let (from, to) = Range::text(range.days);
     let names = &answers.names;
     let as_of: Option<OffsetDateTime> = answers.revenue.as_ref().ok().and_then(|revenue| revenue.as_of);
@@ -182,7 +182,7 @@ fn page(chrome: Chrome, range: &Range, extent: Option<Days>, today: Date, answer
         chrome,
         from,
         to,
-        choices: range.choices(extent, today),
+        choices: range.choices(sold, today),
         periods: range.periods(),
         as_of: as_of.map(Moment::new),
         facts,

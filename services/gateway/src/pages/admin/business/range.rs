@@ -62,6 +62,15 @@ pub struct Range {
     pub period: Period,
 }
 
+/// When the shop sold anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sold {
+    /// From the first month to the last one.
+    pub days: Days,
+    /// The years of the months in which it did, ascending.
+    pub years: Vec<i32>,
+}
+
 /// A link to another range, or to other periods of this one.
 pub struct Choice {
     pub href: String,
@@ -124,14 +133,14 @@ impl Range {
     }
 
     /// Links to ranges.
-    pub fn choices(&self, extent: Option<Days>, today: Date) -> Vec<Choice> {
+    pub fn choices(&self, sold: Option<&Sold>, today: Date) -> Vec<Choice> {
         let mut all = Vec::new();
-        if let Some(extent) = extent.filter(|extent| extent.count() <= DAYS_MAX) {
-            all.push(("All of it".to_owned(), extent));
-        }
-        if let Some(extent) = extent {
-            let years = (extent.from.year()..=extent.to.year()).rev().take(YEARS_MAX);
-            all.extend(years.filter_map(|year| Some((year.to_string(), whole_year(year)?))));
+        if let Some(sold) = sold {
+            if sold.days.count() <= DAYS_MAX {
+                all.push(("All of it".to_owned(), sold.days));
+            }
+            let years = sold.years.iter().rev().take(YEARS_MAX);
+            all.extend(years.filter_map(|year| Some((year.to_string(), whole_year(*year)?))));
         }
         for (label, days) in [("Last 12 months", 365), ("Last 30 days", 30)] {
             let from = today.checked_sub(Duration::days(days - 1));
@@ -228,9 +237,9 @@ pub fn long_ago(today: Date) -> [Days; 2] {
     ]
 }
 
-/// From the first month to the last one in which anything was sold or given back, as [`long_ago`]'s answers say, oldest first.
-pub fn extent<'a>(answers: impl IntoIterator<Item = &'a Revenue>, today: Date) -> Option<Days> {
-    let mut extent: Option<Days> = None;
+/// The months in which anything was sold or given back, as [`long_ago`]'s answers say, oldest first.
+pub fn sold<'a>(answers: impl IntoIterator<Item = &'a Revenue>, today: Date) -> Option<Sold> {
+    let (mut extent, mut years): (Option<Days>, Vec<i32>) = (None, Vec::new());
     let months = answers.into_iter().flat_map(|revenue| &revenue.items);
     for month in
         months.filter(|month| month.orders.is_some_and(|orders| orders > 0) || month.refunds.amount != 0)
@@ -244,14 +253,17 @@ pub fn extent<'a>(answers: impl IntoIterator<Item = &'a Revenue>, today: Date) -
             from: first,
             to: last.min(today),
         });
+        years.push(from.year());
     }
-    extent
+    years.dedup();
+    extent.map(|days| Sold { days, years })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
     use time::macros::date;
 
     const TODAY: Date = date!(2026 - 11 - 23);
@@ -279,6 +291,35 @@ mod tests {
         assert_eq!(read("", None).0.days.count(), 30);
         assert_eq!(read("from=2010-01-01&to=2010-01-31", None).0.period, Period::Day);
         assert_eq!(read("from=2010-01-01&to=2010-06-30", None).0.period, Period::Week);
+    }
+
+    #[test]
+    fn years_with_sales_are_offered_however_long_ago() {
+        let month = |key: &str, orders: i64| {
+            json!({ "key": key, "orders": orders, "units": orders, "gross": { "amount": orders, "currency": "GBP" },
+                "refunds": { "amount": 0, "currency": "GBP" }, "net": { "amount": orders, "currency": "GBP" } })
+        };
+        let months = [
+            ("2009-12-01", 5),
+            ("2010-01-01", 5),
+            ("2010-02-01", 5),
+            ("2011-12-01", 5),
+            ("2015-01-01", 0),
+            ("2026-11-01", 1),
+        ];
+        let items: Vec<_> = months.map(|(key, orders)| month(key, orders)).into();
+        let revenue: Revenue =
+            serde_json::from_value(json!({ "items": items, "total": month("all", 21), "as_of": null }))
+                .unwrap();
+        let sold = sold([&revenue], TODAY).unwrap();
+        assert_eq!(sold.years, [2009, 2010, 2011, 2026]);
+        let (range, _) = read("", Some(sold.days));
+        let labels: Vec<String> = range
+            .choices(Some(&sold), TODAY)
+            .into_iter()
+            .map(|choice| choice.label)
+            .collect();
+        assert_eq!(labels[..4], ["2026", "2011", "2010", "2009"]);
     }
 
     #[test]

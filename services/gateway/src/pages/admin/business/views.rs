@@ -134,7 +134,7 @@ pub fn products(items: Vec<BestSeller>) -> BarTable {
 
 pub fn funnel(total: &Stages) -> BarTable {
     let stages = [
-        ("Came to the shop", total.visitors),
+        ("Visitors who did something", total.visitors),
         ("Looked at a product", total.viewed),
         ("Put something into the basket", total.carted),
         ("Began a checkout", total.began_checkout),
