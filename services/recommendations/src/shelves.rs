@@ -183,8 +183,9 @@ impl Shelves {
         let Ok(text) = serde_json::to_string(shelf) else {
             return;
         };
-        // An empty shelf costs little to make, and is soon out of date: somebody may be about to buy for the first time.
-        if self.lifetime.is_zero() || shelf.items.is_empty() {
+        // Nothing popular: nobody has bought anything yet, and no stamp tells when somebody does.
+        let of_a_new_shop = shelf.items.is_empty() && !matches!(kind.subject(), Subject::Product(_));
+        if self.lifetime.is_zero() || of_a_new_shop {
             return;
         }
         let kept = Kept { stamp, shelf: text };
