@@ -31,8 +31,11 @@ use uuid::Uuid;
 
 use crate::decay::{Decayed, HalfLife};
 
-/// Only so many of the newest baskets of a good tell what it is bought with.
+/// Only so many of the newest baskets of a good tell what it is bought with, together with others or for a customer.
 pub const BASKETS_MAX: usize = 500;
+/// And so many, where the one good is all that is asked about: a shelf of ten needs no more, and each is a read somewhere else
+/// in the tables, which is what the shelf's time goes into.
+pub const ALSO_BOUGHT_BASKETS_MAX: usize = 200;
 /// What a basket weighs in a pair however old it is, so that a shop that sold nothing for years still knows what goes together.
 pub const PAIR_FLOOR: f64 = 0.01;
 /// A basket of more goods than this tells nothing of pairs. It counts in every other way.
@@ -173,6 +176,8 @@ const NO_ANCHOR: usize = usize::MAX;
 pub struct Baskets {
     now: OffsetDateTime,
     anchors: Vec<Anchor>,
+    /// So many of the newest count for each anchor.
+    newest: usize,
     /// Goods by number.
     goods: Vec<Uuid>,
     numbers: ById<usize>,
@@ -190,8 +195,8 @@ struct Numbered {
 }
 
 impl Baskets {
-    /// Of all baskets of the anchors that a store has, or of as many as the [`BASKETS_MAX`] newest of each.
-    pub fn new(now: OffsetDateTime, anchors: &[Anchor], baskets: &[Basket]) -> Self {
+    /// Of all baskets of the anchors that a store has, or at least of the `newest` ones of each; more of them do not count.
+    pub fn new(now: OffsetDateTime, anchors: &[Anchor], newest: usize, baskets: &[Basket]) -> Self {
         let mut known: Vec<&Basket> = baskets
             .iter()
             .filter(|basket| basket.goods.len() <= BASKET_GOODS_MAX)
@@ -200,6 +205,7 @@ impl Baskets {
         let mut all = Self {
             now,
             anchors: anchors.to_vec(),
+            newest,
             goods: Vec::new(),
             numbers: ById::default(),
             places: Vec::new(),
@@ -234,7 +240,7 @@ impl Baskets {
     /// one for which the basket is among the newest.
     #[allow(clippy::cast_precision_loss)] // at most 200
     fn visit(&self, mut each: impl FnMut(&[usize], f64, &[(usize, f64)])) {
-        let mut left = vec![BASKETS_MAX; self.anchors.len()];
+        let mut left = vec![self.newest; self.anchors.len()];
         let mut met = Vec::new();
         for basket in &self.newest_first {
             let goods = &self.lines[basket.lines.clone()];

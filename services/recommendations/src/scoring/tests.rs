@@ -29,7 +29,7 @@ fn anchor(good: u128, weight: f64) -> Anchor {
 }
 
 fn scores(anchors: &[Anchor], baskets: &[Basket]) -> Vec<(u128, f64, u32)> {
-    let mut found: Vec<(u128, f64, u32)> = Baskets::new(NOW, anchors, baskets)
+    let mut found: Vec<(u128, f64, u32)> = Baskets::new(NOW, anchors, BASKETS_MAX, baskets)
         .companions()
         .into_iter()
         .map(|companion| (companion.good.as_u128(), companion.score, companion.together))
@@ -114,7 +114,7 @@ fn anchors_add_up_and_the_strongest_is_the_reason() {
     // An anchor is a companion of the other ones, and not of itself.
     assert_near(by_good[&1], 3.0 / 3.0);
     assert_near(by_good[&2], 10.0 / 3.0);
-    let reasons = Baskets::new(NOW, &anchors, &baskets).reasons(&[id(9), id(8), id(1), id(7)]);
+    let reasons = Baskets::new(NOW, &anchors, BASKETS_MAX, &baskets).reasons(&[id(9), id(8), id(1), id(7)]);
     assert_eq!(reasons, [Some(id(1)), Some(id(1)), Some(id(2)), None]);
 }
 

@@ -9,7 +9,7 @@ use super::goods::{Ranked, best, explain, ranked};
 use super::moment::{Bought, Good, Moment};
 use super::popular::popular;
 use crate::model::{Reason, Scope, Suggestion};
-use crate::scoring::{ANCHORS_MAX, Anchor, Baskets, ById, all_goods, recency};
+use crate::scoring::{ANCHORS_MAX, Anchor, BASKETS_MAX, Baskets, ById, all_goods, recency};
 use crate::store::JUST_BOUGHT;
 
 /// A good that the customer bought before.
@@ -71,8 +71,8 @@ pub(super) async fn for_you(
     let ids: Vec<Uuid> = past.keys().copied().collect();
     let mut goods = moment.goods(&ids).await?;
     let anchors = anchors(&past, &goods);
-    let found = moment.baskets(&anchors).await?;
-    let baskets = Baskets::new(moment.now, &anchors, &found);
+    let found = moment.baskets(&anchors, BASKETS_MAX).await?;
+    let baskets = Baskets::new(moment.now, &anchors, BASKETS_MAX, &found);
     let companions = baskets.companions();
     let unknown: Vec<Uuid> = companions
         .iter()

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::moment::{Good, Moment};
 use crate::model::{Reason, Suggestion};
-use crate::scoring::{ANCHORS_MAX, Anchor, Baskets, ById, Companion};
+use crate::scoring::{ALSO_BOUGHT_BASKETS_MAX, ANCHORS_MAX, Anchor, BASKETS_MAX, Baskets, ById, Companion};
 use crate::store::TOGETHER_MIN;
 
 /// A suggestion and what decides between equal scores.
@@ -63,12 +63,12 @@ pub(super) fn sold(companions: &[Companion], goods: &ById<Good>) -> Vec<Ranked> 
 
 async fn with_anchors(
     moment: &mut Moment,
-    anchors: &[Anchor],
+    (anchors, newest): (&[Anchor], usize),
     together_min: u32,
     limit: usize,
 ) -> Result<Vec<Suggestion>, sqlx::Error> {
-    let found = moment.baskets(anchors).await?;
-    let baskets = Baskets::new(moment.now, anchors, &found);
+    let found = moment.baskets(anchors, newest).await?;
+    let baskets = Baskets::new(moment.now, anchors, newest, &found);
     let own: HashSet<Uuid> = anchors.iter().map(|anchor| anchor.good).collect();
     let mut companions = baskets.companions();
     companions.retain(|companion| companion.together >= together_min && !own.contains(&companion.good));
@@ -88,7 +88,7 @@ pub(super) async fn also_bought(
         good: product,
         weight: 1.0,
     };
-    with_anchors(moment, &[anchor], 1, limit).await
+    with_anchors(moment, (&[anchor], ALSO_BOUGHT_BASKETS_MAX), 1, limit).await
 }
 
 pub(super) async fn bought_together(
@@ -113,7 +113,7 @@ pub(super) async fn bought_together(
         .collect();
     // The rest of a long cart finds nothing, and is not suggested either.
     let more = all.len() - products.len();
-    let mut items = with_anchors(moment, &anchors, TOGETHER_MIN, limit + more).await?;
+    let mut items = with_anchors(moment, (&anchors, BASKETS_MAX), TOGETHER_MIN, limit + more).await?;
     items.retain(|item| !all.contains(&item.product_id));
     items.truncate(limit);
     Ok(items)

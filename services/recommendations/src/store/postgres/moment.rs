@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::decay::{Decayed, HalfLife, QUANTA};
-use crate::scoring::{Anchor, BASKETS_MAX, Basket, ById, Demand, SELLS_MIN};
+use crate::scoring::{Anchor, Basket, ById, Demand, SELLS_MIN};
 use crate::store::{CUSTOMER_BASKETS_MAX, CUSTOMER_LINES_MAX, Subject};
 
 /// A snapshot of the live generation.
@@ -80,11 +80,11 @@ const LIVE: &str = "
         WHERE b.generation = p.live AND b.placed_at <= $1 ORDER BY b.placed_at DESC LIMIT 1), $1)
     FROM recommendations_projections AS p WHERE p.projection = 'recommendations'";
 
-/// The newest baskets of each good. `OFFSET 0` and `LIMIT` in the lateral parts keep the planner from reading whole tables
-/// instead, which it would think cheaper with many goods.
+/// The newest baskets of each good. An array keeps the planner from reading whole tables instead, which it would think cheaper
+/// for a join with many goods; and the server goes down the index once for all orders of one of its pages.
 const BASKETS: &str = "
-    SELECT b.order_id, b.placed_at, b.goods
-    FROM (
+    SELECT order_id, placed_at, goods FROM recommendations_basket
+    WHERE generation = $1 AND order_id = ANY (ARRAY(
         SELECT DISTINCT p.order_id
         FROM unnest($2::uuid[]) AS anchor (good_id)
         CROSS JOIN LATERAL (
@@ -92,12 +92,7 @@ const BASKETS: &str = "
             WHERE generation = $1 AND good_id = anchor.good_id
             ORDER BY placed_at DESC, order_id DESC LIMIT $3
         ) AS p
-        OFFSET 0
-    ) AS wanted
-    CROSS JOIN LATERAL (
-        SELECT order_id, placed_at, goods FROM recommendations_basket
-        WHERE generation = $1 AND order_id = wanted.order_id LIMIT 1
-    ) AS b";
+    ))";
 
 /// What a [`GoodRow`] is made of, and where.
 macro_rules! select_goods {
@@ -183,13 +178,13 @@ impl Moment {
         self.tx.commit().await
     }
 
-    /// The newest baskets of each anchor, as many as count; of some anchors more, where another one brought them.
-    pub async fn baskets(&mut self, anchors: &[Anchor]) -> Result<Vec<Basket>, sqlx::Error> {
+    /// The `newest` baskets of each anchor; of some anchors more, where another one brought them.
+    pub async fn baskets(&mut self, anchors: &[Anchor], newest: usize) -> Result<Vec<Basket>, sqlx::Error> {
         let goods: Vec<Uuid> = anchors.iter().map(|anchor| anchor.good).collect();
         let rows: Vec<(Uuid, OffsetDateTime, Vec<u8>)> = sqlx::query_as(BASKETS)
             .bind(self.generation)
             .bind(goods)
-            .bind(wide(BASKETS_MAX))
+            .bind(wide(newest))
             .fetch_all(&mut self.tx)
             .await?;
         let basket = |(order_id, at, goods): (_, _, Vec<u8>)| Basket {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::PostgresRecommendations;
 use crate::model::Scope;
-use crate::scoring::BASKETS_MAX;
+use crate::scoring::{ALSO_BOUGHT_BASKETS_MAX, BASKETS_MAX};
 use crate::store::contract::history::{order, product};
 use crate::store::contract::outages::Own;
 use crate::store::{RecommendationStore, Subject};
@@ -117,9 +117,13 @@ async fn shelves_read_a_bounded_number_of_rows() {
         let found = store.also_bought(best_seller, 50).await.unwrap();
         assert_eq!(found.items.len(), 40);
         let together: u32 = found.items.iter().filter_map(|item| item.together).sum();
-        assert_eq!(usize::try_from(together).unwrap(), BASKETS_MAX);
+        assert_eq!(usize::try_from(together).unwrap(), ALSO_BOUGHT_BASKETS_MAX);
         // Each of the newest once by the good and once by the order, the candidates, and some.
-        read("also bought", 2 * newest + 50).await;
+        read(
+            "also bought",
+            2 * i64::try_from(ALSO_BOUGHT_BASKETS_MAX).unwrap() + 50,
+        )
+        .await;
         store
             .bought_together(&[best_seller, others[0]], 50)
             .await
