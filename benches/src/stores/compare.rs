@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use futures::future::BoxFuture;
 use hdrhistogram::Histogram;
+use tokio::time::Instant;
 
 use super::plan::Plan;
 use super::results::{Comparison, Figures, Ratio};
@@ -309,18 +310,17 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    // The clock stands still but for the calls, so how busy the machine is does not matter.
+    #[tokio::test(start_paused = true)]
     async fn the_ratio_is_that_of_the_calls() {
         let (workload, _) = workload(Order::Endless);
         let compared = compare(&workload, 2, &plan()).await.unwrap();
-        // 6 ms and a timer's millisecond against 2 ms and a millisecond.
-        assert!(
-            (1.8..=3.2).contains(&compared.ratio_p50.median),
-            "{:?}",
-            compared.ratio_p50
-        );
-        assert!(compared.adapter_us.p50 >= 6_000.0 && compared.bare_us.p50 >= 2_000.0);
-        assert!(compared.ratio_p50.lowest <= compared.ratio_p50.median);
+        // 6 ms against 2 ms; a timer may be a millisecond late, and a histogram has three digits.
+        let ratio = &compared.ratio_p50;
+        assert!((2.3..=3.01).contains(&ratio.lowest), "{ratio:?}");
+        assert!((2.3..=3.01).contains(&ratio.highest), "{ratio:?}");
+        assert!(ratio.lowest <= ratio.median && ratio.median <= ratio.highest);
+        assert!(compared.adapter_us.p50 >= 5_990.0 && compared.bare_us.p50 >= 1_990.0);
     }
 
     #[tokio::test]

@@ -4,9 +4,10 @@ use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::user::{self, ServerUser};
-use crate::{Error, Result};
+use crate::{Error, Result, process};
 
 /// Everything that this crate puts into a root, apart from what is being made, which begins with [`ASIDE`]; and what
 /// a volume mounted there has from the start.
@@ -20,6 +21,8 @@ const OURS: [&str; 8] = [
     "owner.lock",
     "lost+found",
 ];
+/// A child that was forked takes at most so long to become another program.
+const EXEC_LIMIT: Duration = Duration::from_secs(2);
 /// Files and folders being made have this prefix until they are complete.
 const ASIDE: &str = ".new-";
 /// `sun_path` holds 104 bytes on macOS and 108 on Linux, the closing zero included.
@@ -200,7 +203,7 @@ fn lock(root: &Path) -> Result<File> {
         .mode(0o600)
         .open(&path);
     let mut file = opened.map_err(Error::not_writable(root))?;
-    match file.try_lock() {
+    match patient_lock(&mut file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             return Err(Error::InUse {
@@ -215,6 +218,21 @@ fn lock(root: &Path) -> Result<File> {
         .and_then(|()| write!(file, "{}", std::process::id()));
     note.map_err(Error::not_writable(&path))?;
     Ok(file)
+}
+
+/// A process that another thread starts has the locks of all files, ours too, from `fork` to `exec`. So a lock that this very
+/// process, or one that has died, is said to hold may be free in a moment.
+fn patient_lock(file: &mut File) -> std::result::Result<(), TryLockError> {
+    let mut locked = file.try_lock();
+    if matches!(locked, Err(TryLockError::WouldBlock))
+        && holder(file).is_some_and(|pid| pid == std::process::id() || !process::exists(pid))
+    {
+        process::wait_until(EXEC_LIMIT, || {
+            locked = file.try_lock();
+            !matches!(locked, Err(TryLockError::WouldBlock))
+        });
+    }
+    locked
 }
 
 /// Who wrote his pid into the lock file; the lock itself does not tell.
