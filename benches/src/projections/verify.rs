@@ -121,12 +121,12 @@ struct Wanted {
     rebuild: Option<emporium_event_bus::projection::Rebuild>,
 }
 
-/// Rebuilds every projection that has two generations; the error names what differs.
+/// Rebuilds every projection that can be; the error names what differs.
 pub async fn rebuild(world: &World) -> anyhow::Result<Vec<Rebuilt>> {
     let mut rebuilt = Vec::new();
     for group in &GROUPS {
         let status = status(world, group.service, group.name).await?;
-        if status.generations {
+        if status.rebuildable {
             rebuilt.push(rebuild_one(world, group.service, group.name).await?);
         }
     }

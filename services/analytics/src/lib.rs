@@ -10,11 +10,10 @@ pub mod model;
 mod routes;
 pub mod store;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use emporium_event_bus::projection::Projections;
-use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, StartAt};
+use emporium_event_bus::{BusError, ConsumerGroup, EventsReport};
 use emporium_service_kit::report::Opened;
 use emporium_service_kit::{Environment, Service, ServiceName, StartError, reaper};
 use time::{Date, OffsetDateTime, UtcOffset};
@@ -41,18 +40,7 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
     let bus = emporium_event_bus::open(environment)
         .await
         .map_err(BusError::into_start_error)?;
-    let owners: Result<_, _> = OWNERS
-        .into_iter()
-        .map(|owner| environment.client(owner))
-        .collect();
-    let group = ConsumerGroup::new(
-        bus.clone(),
-        PROJECTION,
-        store.projection(),
-        StartAt::Histories(owners?),
-        &environment.metrics,
-    );
-    let group = Arc::new(group.with_clock(environment.clock.clone()));
+    let group = ConsumerGroup::of_histories(environment, &bus, PROJECTION, store.projection(), &OWNERS)?;
     let app = App {
         store: store.clone(),
         group: group.clone(),
@@ -71,16 +59,12 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
             }
         }
     });
-    let stop = environment.shutdown.clone();
     let api = routes::api().merge(Projections::of([&group]).api());
     Ok(Service::new(api.with_state(app))
         .store(report)
         .store(EventsReport::of(&bus).group(&group).shared())
         .task("close-days", close)
-        .task("consumer", move || {
-            let (group, stop) = (group.clone(), stop.clone());
-            async move { group.run(stop).await }
-        })
+        .task("consumer", group.task(environment))
         .ready_check("store", move || {
             let store = store.clone();
             async move { store.ping().await.map_err(|_| "does not answer".to_owned()) }

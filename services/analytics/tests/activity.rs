@@ -5,7 +5,7 @@ mod support;
 
 use emporium_service_kit::Clock;
 use serde_json::{Value, json};
-use support::{Shop, USUAL};
+use support::{USUAL, start, start_with};
 use time::Duration;
 use time::macros::datetime;
 use uuid::Uuid;
@@ -31,7 +31,7 @@ async fn activity_is_counted_once_and_in_time() {
     let clock = clock();
     let mut config = USUAL;
     config.activity_per_day_max = 4;
-    let shop = Shop::start_with(clock.clone(), config, &[]).await;
+    let shop = start_with(clock.clone(), config, &[]).await;
     let (day, visitor) = (Duration::DAY, Uuid::new_v4());
     let search = json!({"id": id_at(&clock, Duration::ZERO), "visitor_id": visitor, "customer_id": null, "kind": "search",
         "query": "Blue  Whale", "results": 0});
@@ -62,7 +62,7 @@ async fn activity_is_counted_once_and_in_time() {
     );
     let searches = shop.gateway.get("/empty-searches").await.expect(200);
     assert_eq!(searches["items"], json!([{"query": "blue whale", "searches": 1}]));
-    let metrics = shop.analytics.anonymous().get("/metrics").await.text;
+    let metrics = shop.service.anonymous().get("/metrics").await.text;
     for (outcome, count) in [
         ("recorded", 6),
         ("repeated", 5),
@@ -78,14 +78,14 @@ async fn activity_is_counted_once_and_in_time() {
             "{outcome}: {line:?}"
         );
     }
-    shop.analytics.stop().await;
+    shop.service.stop().await;
 }
 
 /// One bad activity, and nothing of its batch is taken; the answer says which it is.
 #[tokio::test]
 async fn bad_activity_is_refused_as_a_whole() {
     let clock = clock();
-    let shop = Shop::start(clock.clone(), &[]).await;
+    let shop = start(clock.clone(), &[]).await;
     let id = || id_at(&clock, Duration::ZERO);
     let with = |change: Value| {
         let mut item = view(id());
@@ -154,5 +154,5 @@ async fn bad_activity_is_refused_as_a_whole() {
         .await
         .expect(200);
     assert_eq!(taken["recorded"], 500);
-    shop.analytics.stop().await;
+    shop.service.stop().await;
 }

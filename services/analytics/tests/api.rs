@@ -6,7 +6,7 @@ mod support;
 use emporium_service_kit::Clock;
 use emporium_service_kit::ServiceName;
 use serde_json::{Value, json};
-use support::{Shop, confirmed, gbp, paid, product, refunded};
+use support::{confirmed, gbp, paid, product, refunded, start};
 use time::Duration;
 use time::macros::datetime;
 use uuid::Uuid;
@@ -26,7 +26,7 @@ async fn figures_come_from_histories_and_from_the_bus() {
         confirmed(order, Some(customer), "2026-03-02T10:00:00Z", "FR", lamp, 900),
         paid("2026-03-02T10:00:01Z", 900),
     ];
-    let shop = Shop::start(clock(), &old).await;
+    let shop = start(clock(), &old).await;
     shop.publish(&[
         refunded(Some(order), "2026-03-05T00:00:00Z", lamp, 300),
         confirmed(
@@ -97,19 +97,7 @@ async fn figures_come_from_histories_and_from_the_bus() {
         (&totals["first_day"], &totals["last_day"]),
         (&json!("2026-03-02"), &json!("2026-03-10"))
     );
-    shop.analytics.stop().await;
-}
-
-/// Has it rebuilt; gives its status then.
-async fn rebuilt(shop: &Shop) -> Value {
-    let asked = shop
-        .operator
-        .post("/projections/analytics/rebuild", json!({}))
-        .await
-        .expect(202);
-    let id = asked["rebuild"]["id"].clone();
-    shop.projection("it is rebuilt", |status| status["outcome"]["id"] == id)
-        .await
+    shop.service.stop().await;
 }
 
 /// A rebuild beside the live figures ends equal, and they are the same afterwards.
@@ -118,7 +106,7 @@ async fn a_rebuild_ends_equal() {
     let lamp = Uuid::now_v7();
     let order = |n: i64| confirmed(Uuid::now_v7(), None, "2026-03-02T10:00:00Z", "GB", lamp, 100 + n);
     let old: Vec<_> = (0..1_500).map(order).collect();
-    let shop = Shop::start(clock(), &old).await;
+    let shop = start(clock(), &old).await;
     shop.publish(&[product(lamp, "lamps", 2), product(lamp, "toys", 1), order(0)])
         .await;
     shop.caught_up().await;
@@ -128,7 +116,7 @@ async fn a_rebuild_ends_equal() {
         (&before["items"][0]["key"], &before["items"][0]["units"]),
         (&json!("lamps"), &json!(1_501))
     );
-    let status = rebuilt(&shop).await;
+    let status = shop.rebuilt().await;
     assert_eq!(status["outcome"]["equal"], true, "{status}");
     assert_eq!(status["outcome"]["events"], 1_503);
     let after = shop.gateway.get(&figures).await.expect(200);
@@ -139,10 +127,10 @@ async fn a_rebuild_ends_equal() {
 
     // One that was spoilt is put right, and the outcome says what was wrong.
     sqlx::query("UPDATE analytics_sales_day SET gross = gross + 7 WHERE day = '2026-03-02'")
-        .execute(&shop.analytics.db())
+        .execute(&shop.service.db())
         .await
         .unwrap();
-    let status = rebuilt(&shop).await;
+    let status = shop.rebuilt().await;
     assert_eq!(status["outcome"]["equal"], false);
     let difference = status["outcome"]["differences"][0].as_str().unwrap();
     assert!(difference.starts_with("analytics_sales_day"), "{difference}");
@@ -150,21 +138,20 @@ async fn a_rebuild_ends_equal() {
         shop.gateway.get(&figures).await.expect(200)["total"],
         before["total"]
     );
-    shop.analytics.stop().await;
+    shop.service.stop().await;
 }
 
 /// While the group is paused, answers stay as they were and say of when they are.
 #[tokio::test]
 async fn answers_of_a_paused_projection_say_of_when_they_are() {
     let clock = clock();
-    let shop = Shop::start(clock.clone(), &[]).await;
+    let shop = start(clock.clone(), &[]).await;
     shop.caught_up().await;
     shop.operator
         .post("/projections/analytics/pause", json!({}))
         .await
         .expect(200);
-    shop.projection("paused", |status| status["state"] == "paused")
-        .await;
+    shop.status("paused", |status| status["state"] == "paused").await;
     clock.advance(Duration::minutes(10));
     shop.publish(&[confirmed(
         Uuid::now_v7(),
@@ -189,15 +176,15 @@ async fn answers_of_a_paused_projection_say_of_when_they_are() {
         (&live["orders"], &live["as_of"]),
         (&json!(1), &json!("2026-03-10T12:20:00Z"))
     );
-    shop.analytics.stop().await;
+    shop.service.stop().await;
 }
 
 #[tokio::test]
 async fn each_route_has_its_callers() {
-    let shop = Shop::start(clock(), &[]).await;
+    let shop = start(clock(), &[]).await;
     let (anonymous, orders) = (
-        shop.analytics.anonymous(),
-        shop.analytics.as_caller(ServiceName::Orders),
+        shop.service.anonymous(),
+        shop.service.as_caller(ServiceName::Orders),
     );
     for path in [
         "/revenue",
@@ -226,12 +213,12 @@ async fn each_route_has_its_callers() {
         .post("/activity", json!({"items": []}))
         .await
         .expect_problem(403, "caller-not-allowed");
-    shop.analytics.stop().await;
+    shop.service.stop().await;
 }
 
 #[tokio::test]
 async fn bad_ranges_are_refused() {
-    let shop = Shop::start(clock(), &[]).await;
+    let shop = start(clock(), &[]).await;
     let paths = [
         "/revenue",
         "/top-products",
@@ -281,5 +268,5 @@ async fn bad_ranges_are_refused() {
         let refused = shop.operator.get(&format!("/totals{query}")).await;
         refused.expect_problem(422, "invalid");
     }
-    shop.analytics.stop().await;
+    shop.service.stop().await;
 }

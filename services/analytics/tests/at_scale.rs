@@ -16,12 +16,14 @@ use std::time::{Duration, Instant};
 
 use emporium_event_bus::CloudEvent;
 use emporium_service_kit::Clock;
+use emporium_test_kit::event;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
-use support::{Shop, event, gbp, paid};
+use support::{gbp, paid, start};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::macros::datetime;
 use uuid::Uuid;
 
 const PRODUCTS: usize = 50_000;
@@ -55,13 +57,13 @@ impl Maker {
             .collect();
         let customer = self.customers[self.rng.random_range(0..CUSTOMERS)];
         let country = ["GB", "FR", "DE", "NL", "IE"][self.rng.random_range(0..5)];
-        let at = at.format(&Rfc3339).unwrap();
+        let placed_at = at.format(&Rfc3339).unwrap();
         let data = json!({
             "order_id": Uuid::now_v7(), "customer_id": customer, "status": "confirmed", "lines": lines, "charges": [],
-            "total": gbp(2_500), "placed_at": at, "country": country,
+            "total": gbp(2_500), "placed_at": placed_at, "country": country,
             "reason": null, "source": "seed", "version": 1,
         });
-        event("/orders", kind, &at, &data)
+        event(kind, at, &data)
     }
 }
 
@@ -69,7 +71,7 @@ fn products(maker: &Maker) -> Vec<CloudEvent> {
     let product = |(n, id): (usize, &Uuid)| {
         let data = json!({"id": id, "sku": format!("S-{n}"), "name": format!("Thing {n}"), "category": format!("c-{}", n % 60),
             "brand": null, "version": 1});
-        event("/catalog", "product.created.v1", "2024-01-01T00:00:00Z", &data)
+        event("product.created.v1", datetime!(2024-01-01 00:00 UTC), &data)
     };
     maker.products.iter().enumerate().map(product).collect()
 }
@@ -80,14 +82,14 @@ fn products(maker: &Maker) -> Vec<CloudEvent> {
 async fn figures_take_less_than_a_second() {
     let mut maker = Maker::new();
     let mut history = products(&maker);
-    let start = time::macros::datetime!(2024-01-01 00:00 UTC);
+    let begin = datetime!(2024-01-01 00:00 UTC);
     for n in 0..ORDERS {
-        let at = start + Duration::from_secs(n as u64 * 2 * 365 * 86_400 / ORDERS as u64);
+        let at = begin + Duration::from_secs(n as u64 * 2 * 365 * 86_400 / ORDERS as u64);
         history.push(maker.order(at, "order.confirmed.v1"));
         history.push(paid(&at.format(&Rfc3339).unwrap(), 2_500));
     }
     let (events, began) = (history.len(), Instant::now());
-    let shop = Shop::start(Clock::System, &history).await;
+    let shop = start(Clock::System, &history).await;
     println!(
         "{events} events of histories in {:.1} s",
         began.elapsed().as_secs_f64()
@@ -116,7 +118,7 @@ async fn figures_take_less_than_a_second() {
         println!("{path}: median {:.0?}, slowest {:.0?}", times[2], times[4]);
         assert!(times[4] < Duration::from_secs(1), "{path} took {:?}", times[4]);
     }
-    shop.analytics.stop().await;
+    shop.service.stop().await;
 }
 
 /// A thousand orders a second, three events each, for half a minute: how long each batch of a fiftieth of a second takes from
@@ -127,10 +129,8 @@ async fn a_thousand_orders_a_second() {
     const SECONDS: usize = 30;
     const BATCHES: usize = SECONDS * 50;
     let mut maker = Maker::new();
-    let shop = Shop::start(Clock::System, &products(&maker)).await;
-    let bus = emporium_event_bus::open(&shop.analytics.environment)
-        .await
-        .unwrap();
+    let shop = start(Clock::System, &products(&maker)).await;
+    let bus = emporium_event_bus::open(&shop.service.environment).await.unwrap();
     let clock = Clock::System;
     let batches: Vec<Vec<CloudEvent>> = (0..BATCHES)
         .map(|_| {
@@ -196,5 +196,5 @@ async fn a_thousand_orders_a_second() {
         "zero lost, zero double-counted"
     );
     assert!(at(0.99) < Duration::from_millis(250), "p99 {:?}", at(0.99));
-    shop.analytics.stop().await;
+    shop.service.stop().await;
 }

@@ -1,79 +1,39 @@
 //! The committed OpenAPI document is what the code says (`EMPORIUM_UPDATE=1` writes it anew), and the owners' committed
 //! schemas have what is read of their events.
-#![allow(clippy::unwrap_used)]
 
-mod support;
-
-use std::path::Path;
-
-use emporium_service_kit::Clock;
-use emporium_test_kit::schemas;
-use serde_json::Value;
-use support::Shop;
+use emporium_analytics::{OWNERS, build};
+use emporium_service_kit::ServiceName;
+use emporium_test_kit::schemas::{check_read, check_service};
 
 const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 
 #[tokio::test]
 async fn the_document_is_committed() {
-    let shop = Shop::start(Clock::System, &[]).await;
-    let service = emporium_analytics::build(&shop.analytics.environment)
-        .await
-        .unwrap();
-    schemas::check_openapi(FOLDER, &service);
-    shop.analytics.stop().await;
+    check_service(FOLDER, ServiceName::Analytics, &OWNERS, build).await;
 }
 
 /// What is read of each event: fields that are always there, and fields that may be null.
 const READ: [(&str, &[&str], &[&str]); 9] = [
+    ("order.placed.v1", ORDER, &["customer_id", "country"]),
+    ("order.confirmed.v1", ORDER, &["customer_id", "country"]),
+    ("order.cancelled.v1", ORDER, &["customer_id", "country"]),
     (
-        "orders/schemas/order.placed.v1.json",
-        ORDER,
-        &["customer_id", "country"],
-    ),
-    (
-        "orders/schemas/order.confirmed.v1.json",
-        ORDER,
-        &["customer_id", "country"],
-    ),
-    (
-        "orders/schemas/order.cancelled.v1.json",
-        ORDER,
-        &["customer_id", "country"],
-    ),
-    (
-        "orders/schemas/order.refunded.v1.json",
+        "order.refunded.v1",
         &["refund_id", "amount", "lines"],
         &["order_id"],
     ),
-    ("payments/schemas/payment.succeeded.v1.json", &["amount"], &[]),
-    ("payments/schemas/payment.refunded.v1.json", &["amount"], &[]),
-    ("catalog/schemas/product.created.v1.json", PRODUCT, &["brand"]),
-    ("catalog/schemas/product.updated.v1.json", PRODUCT, &["brand"]),
-    ("catalog/schemas/product.archived.v1.json", PRODUCT, &["brand"]),
+    ("payment.succeeded.v1", &["amount"], &[]),
+    ("payment.refunded.v1", &["amount"], &[]),
+    ("product.created.v1", PRODUCT, &["brand"]),
+    ("product.updated.v1", PRODUCT, &["brand"]),
+    ("product.archived.v1", PRODUCT, &["brand"]),
 ];
 const ORDER: &[&str] = &["order_id", "lines", "total", "placed_at"];
 const PRODUCT: &[&str] = &["id", "version", "sku", "name", "category"];
 
 #[test]
 fn the_owners_promise_what_is_read() {
-    for (file, always, nullable) in READ {
-        let text = std::fs::read_to_string(Path::new(FOLDER).join("..").join(file)).unwrap();
-        let document: Value = serde_json::from_str(&text).unwrap();
-        let schema = match document["$ref"].as_str() {
-            Some(place) => document.pointer(place.trim_start_matches('#')).unwrap(),
-            None => &document,
-        };
-        let required: Vec<&str> = schema["required"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(Value::as_str)
-            .collect();
-        for field in always {
-            assert!(required.contains(field), "{file} does not promise {field}");
-        }
-        for field in always.iter().chain(nullable) {
-            assert!(schema["properties"][field].is_object(), "{file} has no {field}");
-        }
+    for (kind, always, perhaps) in READ {
+        check_read(FOLDER, kind, always, perhaps);
     }
 }

@@ -11,18 +11,9 @@ async fn started() -> TestService {
     TestService::start(ServiceName::Carts, &Keys::default(), &[], Clock::System, build).await
 }
 
-/// Builds the service on what the setting says; gives the error.
+/// What the service says of the setting, which it refuses.
 async fn refused(carts: &TestService, url: &str) -> String {
-    let mut environment = carts.environment.clone();
-    let built = match environment.stores.set(CARTS_STORE, url.to_owned()) {
-        Ok(()) => build(&environment).await,
-        Err(error) => Err(error),
-    };
-    let text = built.err().unwrap().to_string();
-    assert!(text.starts_with("EMPORIUM_CARTS_STORE: "), "{text}");
-    assert!(!text.contains("secret"), "{text}");
-    assert_eq!(text.lines().count(), 1, "{text}");
-    text
+    carts.refusal(CARTS_STORE, url, build).await
 }
 
 #[tokio::test]

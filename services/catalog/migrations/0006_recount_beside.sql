@@ -7,5 +7,4 @@ DELETE FROM catalog_inbox WHERE consumer = 'catalog';
 -- A recount of the kind that there was had forgotten what products had counted: it is made again, and finds what is missing.
 INSERT INTO catalog_projections (projection, rebuild, cause, started_at)
 SELECT 'catalog', gen_random_uuid(), 'bus', now() FROM catalog_recount WHERE id IS NOT NULL;
-DELETE FROM catalog_resets WHERE consumer = 'catalog';
 DROP TABLE catalog_recount;

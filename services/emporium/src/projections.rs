@@ -28,8 +28,6 @@ pub const TIMEOUT: Duration = Duration::from_secs(15);
 pub enum Method {
     /// A second generation is built beside the live one, compared with it, then switched to.
     Beside,
-    /// It is filled again in its place; there is nothing to compare with.
-    InPlace,
     /// A second index is built beside the one that answers, then switched to.
     Index,
 }
@@ -96,11 +94,7 @@ async fn of_service(client: &Client) -> Result<Vec<Projection>, CallError> {
     let of = |status: ProjectionStatus| Projection {
         name: status.name.clone(),
         service: client.callee(),
-        method: match (status.rebuildable, status.generations) {
-            (false, _) => None,
-            (true, true) => Some(Method::Beside),
-            (true, false) => Some(Method::InPlace),
-        },
+        method: status.rebuildable.then_some(Method::Beside),
         status: Some(status),
     };
     let mut projections: Vec<Projection> = list.items.into_iter().map(of).collect();
@@ -157,7 +151,6 @@ fn word(state: GroupState) -> &'static str {
 fn how(method: Option<Method>) -> &'static str {
     match method {
         Some(Method::Beside) => "beside the live one, compared",
-        Some(Method::InPlace) => "in place",
         Some(Method::Index) => "beside the index that answers",
         None => "not at all",
     }

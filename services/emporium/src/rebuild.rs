@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Parser};
 use comfy_table::{Table, presets};
-use emporium_event_bus::projection::{Compared, ProjectionStatus};
+use emporium_event_bus::projection::Compared;
 use indicatif::HumanCount;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +45,7 @@ struct Outcome {
     method: Method,
     /// Null when there was nothing to compare with.
     equal: Option<bool>,
-    /// The position on the bus at which both were compared; of one that was not, the position up to which it is filled.
+    /// The position on the bus at which both were compared; null when they were not.
     position: Option<i64>,
     /// Events that were read, or products that were indexed; null where the service does not count.
     items: Option<i64>,
@@ -189,9 +189,6 @@ fn headline(outcome: &Outcome) -> String {
         (Method::Beside, None) => format!(
             "{name}: built for the bus, which had lost events or is new, so there was nothing to compare; {items} events read, {took}"
         ),
-        (Method::InPlace, _) => format!(
-            "{name}: filled again{at}, {took}; it is rebuilt in its place, so there was nothing to compare with"
-        ),
         (Method::Index, _) => format!(
             "{name}: {items} products in the new index, switched after {took}; indices are not compared, the products are the truth"
         ),
@@ -225,11 +222,6 @@ fn table(tables: &[Compared]) -> Table {
 
 fn count(number: i64) -> String {
     u64::try_from(number).map_or_else(|_| number.to_string(), |number| HumanCount(number).to_string())
-}
-
-/// Where the bus stands with a group, if it is not being built.
-fn reached(status: &ProjectionStatus) -> Option<i64> {
-    status.group.position
 }
 
 /// How long a rebuild may stand still before this command leaves it.

@@ -20,17 +20,8 @@ async fn the_store_setting_picks_the_adapter() {
             "store cannot be used: ",
         ),
     ] {
-        let mut environment = monitoring.environment.clone();
-        let built = match environment.stores.set(MONITORING_STORE, url.to_owned()) {
-            Ok(()) => build(&environment).await,
-            Err(error) => Err(error),
-        };
-        let text = built.err().unwrap().to_string();
-        assert!(
-            text.starts_with("EMPORIUM_MONITORING_STORE: ") && text.contains(message),
-            "{text}"
-        );
-        assert!(!text.contains("secret") && text.lines().count() == 1, "{text}");
+        let text = monitoring.refusal(MONITORING_STORE, url, build).await;
+        assert!(text.contains(message), "{text}");
     }
     let database = TestPostgres::get().await.empty_database().await;
     let mut environment = monitoring.environment.clone();

@@ -58,10 +58,6 @@ impl Consumer for OrdersConsumer {
         Ok(())
     }
 
-    fn can_reset(&self) -> bool {
-        true
-    }
-
     async fn reap(&self, age: Duration) -> Result<u64, ApplyError> {
         let users = self.customers.reap(age).await?;
         let payments = inbox::reap(&self.db, ServiceName::Orders, GROUP, age).await?;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use emporium_event_bus::projection::Projections;
-use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, StartAt};
+use emporium_event_bus::{BusError, ConsumerGroup, EventsReport};
 use emporium_service_kit::report::Opened;
 use emporium_service_kit::{Environment, Service, ServiceName, StartError, reaper};
 
@@ -46,18 +46,7 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
     let bus = emporium_event_bus::open(environment)
         .await
         .map_err(BusError::into_start_error)?;
-    let owners: Result<_, _> = OWNERS
-        .into_iter()
-        .map(|owner| environment.client(owner))
-        .collect();
-    let group = ConsumerGroup::new(
-        bus.clone(),
-        PROJECTION,
-        store.projection(),
-        StartAt::Histories(owners?),
-        &environment.metrics,
-    );
-    let group = Arc::new(group.with_clock(environment.clock.clone()));
+    let group = ConsumerGroup::of_histories(environment, &bus, PROJECTION, store.projection(), &OWNERS)?;
     let shelves = Shelves::new(
         store.clone(),
         cache.clone(),
@@ -74,16 +63,12 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         let cache = cache.clone();
         async move { cache.reap(now, max).await }
     });
-    let stop = environment.shutdown.clone();
     let api = routes::api().merge(Projections::of([&group]).api());
     Ok(Service::new(api.with_state(app))
         .store(report)
         .store(EventsReport::of(&bus).group(&group).shared())
         .task("expired-shelves", reap)
-        .task("consumer", move || {
-            let (group, stop) = (group.clone(), stop.clone());
-            async move { group.run(stop).await }
-        })
+        .task("consumer", group.task(environment))
         .ready_check("store", move || {
             let store = store.clone();
             async move { store.ping().await.map_err(|_| "does not answer".to_owned()) }

@@ -6,7 +6,7 @@ mod support;
 use emporium_service_kit::ServiceName;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use support::{Shop, confirmed, ids, product};
+use support::{confirmed, ids, product, shelves, start, start_with};
 use uuid::Uuid;
 
 /// Three goods, a customer of the first, and guests who buy the first two, and the last one alone.
@@ -25,7 +25,7 @@ fn history() -> (Uuid, [Uuid; 3], Vec<emporium_event_bus::CloudEvent>) {
 #[tokio::test]
 async fn shelves_come_from_histories_and_from_the_bus() {
     let (ada, [cup, saucer, lamp], events) = history();
-    let shop = Shop::start(&events).await;
+    let shop = start(&events).await;
     let get = async |path: String| shop.gateway.get(&path).await.expect(200);
     let also = get(format!("/products/{cup}/also-bought")).await;
     let item = &also["items"][0];
@@ -92,7 +92,7 @@ async fn shelves_come_from_histories_and_from_the_bus() {
 #[tokio::test]
 async fn orders_and_archived_products_outdate_kept_shelves() {
     let (ada, [cup, saucer, lamp], events) = history();
-    let shop = Shop::start(&events).await;
+    let shop = start(&events).await;
     let also = async |good: Uuid| {
         let path = format!("/products/{good}/also-bought");
         ids(&shop.gateway.get(&path).await.expect(200))
@@ -104,7 +104,7 @@ async fn orders_and_archived_products_outdate_kept_shelves() {
             .await
             .expect(200))
     };
-    let sources = async || (shop.shelves("made").await, shop.shelves("cache").await);
+    let sources = async || (shelves(&shop, "made").await, shelves(&shop, "cache").await);
     also(cup).await;
     also(lamp).await;
     for_you().await;
@@ -142,13 +142,16 @@ async fn orders_and_archived_products_outdate_kept_shelves() {
 #[tokio::test]
 async fn a_shelf_is_made_once_at_a_time() {
     let (_, [cup, saucer, _], events) = history();
-    let shop = Shop::start(&events).await;
+    let shop = start(&events).await;
     let path = format!("/products/{cup}/also-bought");
     let answers = join_all((0..20).map(|_| shop.gateway.get(&path))).await;
     for answer in answers {
         assert_eq!(ids(&answer.expect(200)), [saucer]);
     }
-    assert_eq!((shop.shelves("made").await, shop.shelves("cache").await), (1, 19));
+    assert_eq!(
+        (shelves(&shop, "made").await, shelves(&shop, "cache").await),
+        (1, 19)
+    );
     shop.service.stop().await;
 }
 
@@ -156,7 +159,7 @@ async fn a_shelf_is_made_once_at_a_time() {
 #[tokio::test]
 async fn without_a_cache_shelves_are_made_anew() {
     let (_, [cup, saucer, _], events) = history();
-    let shop = Shop::start(&events).await;
+    let shop = start(&events).await;
     let path = format!("/products/{cup}/also-bought");
     sqlx::query("DROP TABLE recommendations_cache")
         .execute(&shop.service.db())
@@ -165,16 +168,16 @@ async fn without_a_cache_shelves_are_made_anew() {
     for _ in 0..2 {
         assert_eq!(ids(&shop.gateway.get(&path).await.expect(200)), [saucer]);
     }
-    assert_eq!(shop.shelves("made").await, 2);
-    assert!(shop.shelves("cache_failed").await >= 4);
+    assert_eq!(shelves(&shop, "made").await, 2);
+    assert!(shelves(&shop, "cache_failed").await >= 4);
     shop.service.stop().await;
 
-    let none = Shop::start_with(0, &events).await;
+    let none = start_with(0, &events).await;
     for _ in 0..2 {
         none.gateway.get(&path).await.expect(200);
     }
     assert_eq!(
-        (none.shelves("made").await, none.shelves("cache_failed").await),
+        (shelves(&none, "made").await, shelves(&none, "cache_failed").await),
         (2, 0)
     );
     none.service.stop().await;
@@ -184,24 +187,14 @@ async fn without_a_cache_shelves_are_made_anew() {
 #[tokio::test]
 async fn a_rebuild_ends_equal() {
     let (_, [cup, saucer, _], events) = history();
-    let shop = Shop::start(&events).await;
-    let rebuild = async || {
-        let asked = shop
-            .operator
-            .post("/projections/recommendations/rebuild", json!({}))
-            .await
-            .expect(202);
-        let id = asked["rebuild"]["id"].clone();
-        shop.projection("it is rebuilt", |status| status["outcome"]["id"] == id)
-            .await
-    };
+    let shop = start(&events).await;
     shop.publish(&[
         confirmed(None, "2026-03-11T10:00:00Z", &[cup, saucer]),
         product(cup, 2, "active"),
     ])
     .await;
     shop.caught_up().await;
-    let status = rebuild().await;
+    let status = shop.rebuilt().await;
     assert_eq!(status["outcome"]["equal"], true, "{status}");
     let path = format!("/products/{cup}/also-bought");
     sqlx::query("DELETE FROM recommendations_purchase")
@@ -209,7 +202,7 @@ async fn a_rebuild_ends_equal() {
         .await
         .unwrap();
     assert!(ids(&shop.gateway.get(&path).await.expect(200)).is_empty());
-    let status = rebuild().await;
+    let status = shop.rebuilt().await;
     assert_eq!(status["outcome"]["equal"], false);
     let said = status["outcome"]["differences"].to_string();
     assert!(
@@ -226,7 +219,7 @@ async fn a_rebuild_ends_equal() {
 
 #[tokio::test]
 async fn each_route_has_its_callers() {
-    let shop = Shop::start(&[]).await;
+    let shop = start(&[]).await;
     let (anonymous, orders) = (
         shop.service.anonymous(),
         shop.service.as_caller(ServiceName::Orders),
@@ -259,7 +252,7 @@ async fn each_route_has_its_callers() {
 
 #[tokio::test]
 async fn bad_requests_are_refused() {
-    let shop = Shop::start(&[]).await;
+    let shop = start(&[]).await;
     let id = Uuid::now_v7();
     for (path, status) in [
         ("/popular?limit=0".to_owned(), 422),

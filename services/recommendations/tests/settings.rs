@@ -4,12 +4,12 @@
 use emporium_recommendations::{OWNERS, build};
 use emporium_service_kit::stores::RECOMMENDATIONS_STORE;
 use emporium_service_kit::{Clock, ServiceName};
+use emporium_test_kit::service::absent;
 use emporium_test_kit::{Keys, TestPostgres, TestService, connect};
 
 #[tokio::test]
 async fn the_store_setting_picks_the_adapter() {
-    let peers = OWNERS.map(|name| (name, "http://127.0.0.1:9".to_owned()));
-    let name = ServiceName::Recommendations;
+    let (name, peers) = (ServiceName::Recommendations, absent(&OWNERS));
     let service = TestService::start(name, &Keys::default(), &peers, Clock::System, build).await;
     for (url, message) in [
         ("neo4j://h/secret", "no adapter for the scheme \"neo4j\""),
@@ -19,17 +19,8 @@ async fn the_store_setting_picks_the_adapter() {
             "store cannot be used: ",
         ),
     ] {
-        let mut environment = service.environment.clone();
-        let built = match environment.stores.set(RECOMMENDATIONS_STORE, url.to_owned()) {
-            Ok(()) => build(&environment).await,
-            Err(error) => Err(error),
-        };
-        let text = built.err().unwrap().to_string();
-        assert!(
-            text.starts_with("EMPORIUM_RECOMMENDATIONS_STORE: ") && text.contains(message),
-            "{text}"
-        );
-        assert!(!text.contains("secret") && text.lines().count() == 1, "{text}");
+        let text = service.refusal(RECOMMENDATIONS_STORE, url, build).await;
+        assert!(text.contains(message), "{text}");
     }
     let database = TestPostgres::get().await.empty_database().await;
     let mut environment = service.environment.clone();

@@ -15,9 +15,7 @@ mod routes;
 mod rules;
 pub mod store;
 
-use std::sync::Arc;
-
-use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, StartAt};
+use emporium_event_bus::{BusError, ConsumerGroup, EventsReport};
 use emporium_service_kit::report::Opened;
 use emporium_service_kit::{Environment, Service, ServiceName, StartError};
 
@@ -32,35 +30,19 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
     let bus = emporium_event_bus::open(environment)
         .await
         .map_err(BusError::into_start_error)?;
-    let owners = OWNERS.map(|owner| environment.client(owner));
-    let owners = owners.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let ratings = ConsumerGroup::new(
-        bus.clone(),
-        store::PROJECTION,
-        store.projection(),
-        StartAt::Histories(owners),
-        &environment.metrics,
-    );
-    let ratings = Arc::new(ratings.with_clock(environment.clock.clone()));
+    let ratings =
+        ConsumerGroup::of_histories(environment, &bus, store::PROJECTION, store.projection(), &OWNERS)?;
     let app = App {
         store: store.clone(),
         ratings: ratings.clone(),
     };
     let stop = environment.shutdown.clone();
-    let (relay_stop, events) = (
-        stop.clone(),
-        EventsReport::of(&bus).group(&ratings).outbox(&outbox),
-    );
+    let events = EventsReport::of(&bus).group(&ratings).outbox(&outbox);
     Ok(Service::new(routes::api(&ratings).with_state(app))
         .store(report)
         .store(events.shared())
-        .task("relay", move || {
-            outbox.clone().relay(bus.clone(), relay_stop.clone())
-        })
-        .task("ratings", move || {
-            let (ratings, stop) = (ratings.clone(), stop.clone());
-            async move { ratings.run(stop).await }
-        })
+        .task("relay", move || outbox.clone().relay(bus.clone(), stop.clone()))
+        .task("ratings", ratings.task(environment))
         .ready_check("store", move || {
             let store = store.clone();
             async move { store.ping().await.map_err(|_| "does not answer".to_owned()) }

@@ -80,10 +80,6 @@ impl Consumer for Blocker {
     }
 
     /// There is nothing to empty: see [`Comparer`].
-    fn can_reset(&self) -> bool {
-        true
-    }
-
     fn generations(&self) -> Option<&dyn Generations> {
         Some(&self.comparer)
     }

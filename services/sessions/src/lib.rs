@@ -13,7 +13,7 @@ pub mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
-use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, Projections, StartAt};
+use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, Projections};
 use emporium_service_kit::report::Opened;
 use emporium_service_kit::{Environment, Service, ServiceName, StartError, reaper};
 
@@ -46,15 +46,8 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         terms.lifetime,
         environment.client(ServiceName::Users)?,
     ));
-    let group = ConsumerGroup::new(
-        bus.clone(),
-        GROUP,
-        blocker,
-        // From the users' history: so no block is missed, whatever happens to the bus and whichever bus it is.
-        StartAt::Histories(vec![environment.client(ServiceName::Users)?]),
-        &environment.metrics,
-    );
-    let group = Arc::new(group.with_clock(environment.clock.clone()));
+    // From the users' history: so no block is missed, whatever happens to the bus and whichever bus it is.
+    let group = ConsumerGroup::of_histories(environment, &bus, GROUP, blocker, &[ServiceName::Users])?;
     let app = App {
         store: store.clone(),
         users: environment.client(ServiceName::Users)?,
@@ -62,7 +55,7 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         clock: environment.clock.clone(),
         terms,
     };
-    let (checked, stop) = (store.clone(), environment.shutdown.clone());
+    let checked = store.clone();
     let reap = reaper::task(environment, REAP_PERIOD, move |now, max| {
         let store = store.clone();
         async move { store.reap(now, max).await }
@@ -72,10 +65,7 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         .store(report)
         .store(EventsReport::of(&bus).group(&group).shared())
         .task("reaper", reap)
-        .task("consumer", move || {
-            let (group, stop) = (group.clone(), stop.clone());
-            async move { group.run(stop).await }
-        })
+        .task("consumer", group.task(environment))
         .ready_check("store", move || {
             let store = checked.clone();
             async move { store.ping().await.map_err(|_| "does not answer".to_owned()) }

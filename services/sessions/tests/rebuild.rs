@@ -6,13 +6,12 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use common::{Backend, World, build_on, world};
+use common::{Backend, World, build_on, user_event, world};
 use emporium_event_bus::CloudEvent;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::{Clock, ServiceName, serve};
 use emporium_test_kit::eventually;
 use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -75,30 +74,17 @@ impl History {
         } else {
             "user.updated.v1"
         };
-        let event: CloudEvent = serde_json::from_value(json!({
-            "specversion": "1.0", "id": Uuid::now_v7(), "source": "/users", "type": kind, "subject": user,
-            "time": time.format(&Rfc3339).unwrap(), "datacontenttype": "application/json", "aggregateversion": version,
-            "data": {"id": user, "active": active},
-        }))
-        .unwrap();
+        let data = json!({"id": user, "active": active});
+        let event = user_event(kind, user, version, time, &data);
         self.events.lock().unwrap().push(event.clone());
         event
     }
 }
 
+/// Puts events on the bus and waits until they are applied.
 async fn publish(world: &World, events: &[CloudEvent]) {
-    let bus = emporium_event_bus::open(&world.sessions.environment)
-        .await
-        .unwrap();
-    bus.append(events).await.unwrap();
-    eventually("all events are applied", 10, async || {
-        let (at, end) = (
-            bus.group_position("sessions").await.unwrap(),
-            bus.end().await.unwrap(),
-        );
-        (at == Some(end)).then_some(())
-    })
-    .await;
+    world.publish(events).await;
+    world.caught_up().await;
 }
 
 /// The version of the `n`th user's last news; odd ones are blocked by it.

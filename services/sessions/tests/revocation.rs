@@ -7,13 +7,11 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use common::{Backend, World, verified, with_users, world};
-use emporium_event_bus::CloudEvent;
+use common::{Backend, World, user_event, verified, with_users, world};
 use emporium_service_kit::{Clock, ServiceName};
 use emporium_test_kit::eventually;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 use wiremock::{Request, Respond, ResponseTemplate};
 
@@ -24,16 +22,8 @@ async fn publish(world: &World, version: i64, data: &Value) {
 
 /// The same of something that happened at that time.
 async fn publish_of(world: &World, time: OffsetDateTime, version: i64, data: &Value) {
-    let event: CloudEvent = serde_json::from_value(json!({
-        "specversion": "1.0", "id": Uuid::now_v7(), "source": "/users", "type": "user.updated.v1",
-        "subject": world.user_id, "time": time.format(&Rfc3339).unwrap(), "datacontenttype": "application/json",
-        "aggregateversion": version, "data": data,
-    }))
-    .unwrap();
-    let bus = emporium_event_bus::open(&world.sessions.environment)
-        .await
-        .unwrap();
-    bus.append(&[event]).await.unwrap();
+    let event = user_event("user.updated.v1", world.user_id, version, time, data);
+    world.publish(&[event]).await;
 }
 
 /// Publishes that the user of that version is active, or not.
@@ -51,21 +41,6 @@ async fn becomes(world: &World, token: &str, blocked: bool) {
     .await;
 }
 
-/// The group has applied everything that is on the bus.
-async fn caught_up(world: &World) {
-    let bus = emporium_event_bus::open(&world.sessions.environment)
-        .await
-        .unwrap();
-    eventually("all events are applied", 10, async || {
-        let (at, end) = (
-            bus.group_position("sessions").await.unwrap(),
-            bus.end().await.unwrap(),
-        );
-        (at == Some(end)).then_some(())
-    })
-    .await;
-}
-
 async fn blocking_a_user_marks_the_sessions_and_unblocking_gives_them_back(backend: Backend) {
     let Some(world) = world(backend, Clock::System).await else {
         return;
@@ -73,7 +48,7 @@ async fn blocking_a_user_marks_the_sessions_and_unblocking_gives_them_back(backe
     let tokens = [world.token().await, world.token().await];
     user_is(&world, 2, true).await;
     publish(&world, 2, &json!({"id": Uuid::new_v4(), "active": false})).await;
-    caught_up(&world).await;
+    world.caught_up().await;
     for token in &tokens {
         assert_eq!(world.look_up(token).await.expect(200)["blocked"], false);
     }
@@ -92,7 +67,7 @@ async fn blocking_a_user_marks_the_sessions_and_unblocking_gives_them_back(backe
     }
     // The old block comes again, when it is not true any more.
     user_is(&world, 3, false).await;
-    caught_up(&world).await;
+    world.caught_up().await;
     for token in tokens.iter().chain([&early]) {
         assert_eq!(world.look_up(token).await.expect(200)["blocked"], false);
     }
@@ -125,7 +100,7 @@ async fn ancient_news_is_passed_over(backend: Backend) {
     let blocked = json!({"id": world.user_id, "active": false});
     let now = world.sessions.environment.clock.now();
     publish_of(&world, now - lifetime - time::Duration::minutes(1), 2, &blocked).await;
-    caught_up(&world).await;
+    world.caught_up().await;
     assert_eq!(world.look_up(&token).await.expect(200)["blocked"], false);
     publish_of(&world, now - lifetime + time::Duration::minutes(1), 2, &blocked).await;
     becomes(&world, &token, true).await;
@@ -188,7 +163,7 @@ async fn a_login_under_way_does_not_outlive_the_block(backend: Backend) {
             .await
             .unwrap();
         user_is(&world, 2, false).await;
-        caught_up(&world).await;
+        world.caught_up().await;
         go_on.send(()).unwrap();
     };
     let (login, ()) = futures::join!(world.log_in("ann@example.org", "right"), revoke);

@@ -161,7 +161,8 @@ pub trait Bus: Send + Sync {
     }
 
     /// Says that events of `source` have not come by this bus, so that every group that is built from that source's history
-    /// has to be [rebuilt](Bus::request_rebuild). Only the source itself may say so.
+    /// has to be built again, and takes these groups from whoever holds them. From here on nobody gets their events until a
+    /// member has [begun](Bus::begin_rebuild) and [finished](Bus::finish_rebuild). Only the source itself may say so.
     async fn missed(&self, source: &str) -> Result<(), BusError>;
 
     /// The last position that can be read.
@@ -192,13 +193,10 @@ pub trait Bus: Send + Sync {
     /// Whether the group is paused, also while it is being rebuilt.
     async fn is_paused(&self, group: &str) -> Result<bool, BusError>;
 
-    /// Says that the group has to be rebuilt, and takes it from whoever holds it. From here on nobody gets its events until
-    /// a member has [begun](Bus::begin_rebuild) and [finished](Bus::finish_rebuild). Nothing happens to an unknown group.
-    async fn request_rebuild(&self, group: &str) -> Result<(), BusError>;
-
-    /// Makes a new group, or takes one whose rebuild was requested or left half done or that was built without one of
-    /// `sources`, for `member` to build from the histories of `sources` (such as `/users`); notes the bus's end and gives it. `None` when another member is at it or
-    /// the group needs no building or is paused. Of several members that join at once, one gets it.
+    /// Makes a new group, or takes one that [missed](Bus::missed) events, whose building was left half done, or that was built
+    /// without one of `sources`, for `member` to build from the histories of `sources` (such as `/users`); notes the bus's end
+    /// and gives it. `None` when another member is at it or the group needs no building or is paused. Of several members that
+    /// join at once, one gets it.
     async fn begin_rebuild(
         &self,
         group: &str,

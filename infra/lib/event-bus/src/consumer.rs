@@ -24,7 +24,7 @@ mod deliver;
 mod rebuild;
 mod routes;
 mod status;
-pub use apply::{ApplyError, Consumer, Transactional, TransactionalHandler};
+pub use apply::{ApplyError, Consumer};
 pub use beside::Unit;
 pub use rebuild::RebuildError;
 pub use routes::{
@@ -60,7 +60,8 @@ pub enum StartAt {
     /// begins at that moment and misses what was under way.
     End,
     /// First the whole histories of these owners, then the bus from the position recorded before reading them. Such a group
-    /// gets everything these owners ever say, whatever happens to the bus.
+    /// gets everything these owners ever say, whatever happens to the bus. Its consumer has to have
+    /// [generations](Consumer::generations), which the histories are read into.
     Histories(Vec<Client>),
 }
 
@@ -283,11 +284,7 @@ impl ConsumerGroup {
     }
 
     async fn saw_building(&self) -> Result<(), BusError> {
-        let (paused, readable) = (
-            self.bus.is_paused(&self.name).await?,
-            self.consumer.generations().is_some(),
-        );
-        self.status.saw_building(paused, readable);
+        self.status.saw_building(self.bus.is_paused(&self.name).await?);
         Ok(())
     }
 
@@ -311,12 +308,8 @@ impl ConsumerGroup {
         *self.rebuild_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 
-    /// Removes a batch of old rows from the inbox; true when there may be more. Without a reset, a consumer that reads
-    /// histories needs all of them: see [`inbox`].
+    /// Removes a batch of old rows from the inbox; true when there may be more.
     async fn reap(&self) -> bool {
-        if matches!(self.start, StartAt::Histories(_)) && !self.consumer.can_reset() {
-            return false;
-        }
         match self.consumer.reap(inbox::KEPT).await {
             Ok(removed) => removed >= inbox::REAP_BATCH.unsigned_abs(),
             Err(error) => {

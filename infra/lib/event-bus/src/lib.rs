@@ -14,16 +14,14 @@ pub mod consumer;
 pub mod event;
 pub mod history;
 pub mod inbox;
+mod member;
 pub mod outbox;
 mod pace;
 pub mod projection;
 pub mod schema;
 
 pub use bus::{Bus, BusError, EventsReport, open};
-pub use consumer::{
-    ApplyError, Consumer, ConsumerGroup, GroupState, GroupStatus, RebuildError, StartAt, Transactional,
-    TransactionalHandler,
-};
+pub use consumer::{ApplyError, Consumer, ConsumerGroup, GroupState, GroupStatus, RebuildError, StartAt};
 pub use event::{CloudEvent, EventData, NewEvent};
 pub use history::HistoryPage;
 pub use outbox::Outbox;

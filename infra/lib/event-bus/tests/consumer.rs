@@ -6,7 +6,8 @@ mod support;
 use std::time::Duration;
 
 use emporium_event_bus::consumer::ATTEMPTS_MAX;
-use support::sum::{Setup, drain, setup, total};
+use support::setup::{Setup, drain, setup};
+use support::sums::{NAME, total};
 use support::travelling;
 
 #[tokio::test]
@@ -18,7 +19,7 @@ async fn a_store_that_is_away_makes_no_dead_letters() {
     let db = fixture.db();
     // A statement that another session blocks until it times out is what a store that hangs looks like.
     let mut blocker = db.begin().await.unwrap();
-    sqlx::query("LOCK TABLE total IN ACCESS EXCLUSIVE MODE")
+    sqlx::query("LOCK TABLE users_sum IN ACCESS EXCLUSIVE MODE")
         .execute(&mut blocker)
         .await
         .unwrap();
@@ -34,7 +35,7 @@ async fn a_store_that_is_away_makes_no_dead_letters() {
     blocker.rollback().await.unwrap();
     drain(&group).await;
     assert_eq!(total(&db).await, (1, 1));
-    assert!(bus.dead_letters("sum", 0, 10).await.unwrap().is_empty());
+    assert!(bus.dead_letters(NAME, 0, 10).await.unwrap().is_empty());
 }
 
 /// A table that is gone is no event's fault, and would be every event's.
@@ -47,8 +48,8 @@ async fn a_store_that_is_not_in_order_makes_no_dead_letters() {
     bus.append(&[travelling(1), travelling(2)]).await.unwrap();
     for (breaks, mends) in [
         (
-            "ALTER TABLE total RENAME TO elsewhere",
-            "ALTER TABLE elsewhere RENAME TO total",
+            "ALTER TABLE users_sum RENAME TO elsewhere",
+            "ALTER TABLE elsewhere RENAME TO users_sum",
         ),
         (
             "ALTER TABLE users_inbox RENAME TO elsewhere",
@@ -57,8 +58,8 @@ async fn a_store_that_is_not_in_order_makes_no_dead_letters() {
         (
             "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
              $$ BEGIN RAISE 'no space' USING ERRCODE = '58030'; END $$;
-             CREATE TRIGGER full_disk BEFORE UPDATE ON total EXECUTE FUNCTION full_disk()",
-            "DROP TRIGGER full_disk ON total",
+             CREATE TRIGGER full_disk BEFORE INSERT ON users_sum EXECUTE FUNCTION full_disk()",
+            "DROP TRIGGER full_disk ON users_sum",
         ),
     ] {
         sqlx::raw_sql(breaks).execute(&db).await.unwrap();
@@ -66,7 +67,7 @@ async fn a_store_that_is_not_in_order_makes_no_dead_letters() {
         assert!(group.step().await.is_err(), "{breaks}");
         sqlx::raw_sql(mends).execute(&db).await.unwrap();
         assert!(
-            bus.dead_letters("sum", 0, 10).await.unwrap().is_empty(),
+            bus.dead_letters(NAME, 0, 10).await.unwrap().is_empty(),
             "{breaks}"
         );
     }
@@ -80,7 +81,7 @@ async fn an_event_that_the_store_refuses_becomes_a_dead_letter_after_a_while() {
         fixture, bus, group, ..
     } = setup().await;
     let db = fixture.db();
-    sqlx::raw_sql("ALTER TABLE total ADD CHECK (sum < 100)")
+    sqlx::raw_sql("ALTER TABLE users_sum ADD CHECK (total < 100)")
         .execute(&db)
         .await
         .unwrap();
@@ -94,6 +95,6 @@ async fn an_event_that_the_store_refuses_becomes_a_dead_letter_after_a_while() {
         "a passing trouble has time to pass"
     );
     assert_eq!(total(&db).await, (3, 2));
-    let letters = bus.dead_letters("sum", 0, 10).await.unwrap();
+    let letters = bus.dead_letters(NAME, 0, 10).await.unwrap();
     assert_eq!((letters.len(), letters[0].attempts), (1, ATTEMPTS_MAX));
 }

@@ -23,7 +23,7 @@ mod single;
 
 pub use connect::ConnectError;
 pub(crate) use connect::address;
-pub use facts::{Durability, Info, Promises};
+pub use facts::{Durability, Info, Promise, Promises};
 use single::Single;
 
 /// The scheme of [`crate::StoreSetting::scheme`], and the name in metrics and reports.

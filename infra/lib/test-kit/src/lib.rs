@@ -4,20 +4,28 @@
 //! This crate is for tests only, so it panics instead of returning errors: a test that cannot have its server has failed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+pub mod contract;
+mod events;
+mod fed;
 mod history;
 pub mod http;
 mod own_postgres;
 mod own_server;
 pub mod postgres;
+pub mod projection;
 pub mod schemas;
+mod sequences;
 pub mod service;
 pub mod stores;
 
-pub use history::HistoryOwner;
+pub use events::event;
+pub use fed::Fed;
+pub use history::Owners;
 pub use http::{Caller, Reply};
 pub use own_postgres::OwnPostgres;
-pub use own_server::OwnServer;
+pub use own_server::{Own, OwnServer};
 pub use postgres::{TestDatabase, TestPostgres, connect};
+pub use sequences::{check_sequences, sequences};
 pub use service::{Keys, TestService};
 
 /// Asks `condition` until it gives a value, for at most `seconds`; panics with `what` when it never does. The way to wait

@@ -25,6 +25,14 @@ pub trait OwnServer: Send + Sync {
     async fn resume(&self);
 }
 
+/// What a suite tests (a store, mostly), on a server of the test's own, which keeps all that it acknowledges.
+pub struct Own<S> {
+    /// What is tested.
+    pub store: S,
+    /// What it is on.
+    pub server: Box<dyn OwnServer>,
+}
+
 macro_rules! own_server {
     ($server:ty, $error_max:expr) => {
         #[async_trait]

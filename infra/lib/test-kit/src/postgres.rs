@@ -122,6 +122,24 @@ pub fn connect(url: &str, service: ServiceName, connections_max: u32) -> Db {
     )
 }
 
+/// Rows that the tables whose names fit the regular expression have given since they were made, by scans and by indices. `db` has
+/// to have one connection, and be the only one that reads: a connection tells its counts when it likes, or when it is asked.
+pub async fn rows_read(db: &Db, tables: &str) -> i64 {
+    for sql in [
+        "SELECT pg_stat_force_next_flush()",
+        "SELECT pg_stat_clear_snapshot()",
+    ] {
+        sqlx::query(sql).execute(db).await.unwrap();
+    }
+    sqlx::query_scalar(
+        "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables WHERE relname ~ $1",
+    )
+    .bind(tables)
+    .fetch_one(db)
+    .await
+    .unwrap()
+}
+
 /// A folder named after this process, where an unprivileged server can live. Folders of processes that are gone are
 /// removed on the way.
 pub(crate) fn new_root() -> PathBuf {

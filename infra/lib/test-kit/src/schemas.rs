@@ -4,9 +4,29 @@ use std::path::Path;
 
 use emporium_event_bus::event::EventData;
 use emporium_event_bus::schema;
-use emporium_service_kit::Service;
+use emporium_service_kit::metrics::Metrics;
+use emporium_service_kit::{Clock, Environment, Service, ServiceName, StartError};
 use serde_json::Value;
 use utoipa::ToSchema;
+
+use crate::events::owner;
+use crate::service::{Keys, TestService, absent};
+
+/// Checks that `<folder>/openapi.json` is what the service `name` says of itself when it is built beside these peers. Call it
+/// with `env!("CARGO_MANIFEST_DIR")`.
+pub async fn check_service(
+    folder: &str,
+    name: ServiceName,
+    peers: &[ServiceName],
+    build: impl AsyncFn(&Environment) -> Result<Service, StartError>,
+) {
+    let running = TestService::start(name, &Keys::default(), &absent(peers), Clock::System, &build).await;
+    let mut environment = running.environment.clone();
+    // A second service of one process needs metrics of its own.
+    environment.metrics = Metrics::new(name);
+    check_openapi(folder, &build(&environment).await.unwrap());
+    running.stop().await;
+}
 
 /// Checks that `<folder>/openapi.json` is the service's document. Call it with `env!("CARGO_MANIFEST_DIR")`.
 #[track_caller]
@@ -33,6 +53,30 @@ pub fn check_event<E: EventData + ToSchema>(folder: &str) {
         assert!(broken.is_empty(), "{} breaks its readers: {broken:#?}", E::TYPE);
     }
     check_file(&path, &new);
+}
+
+/// Checks that the owner of events of this type (another service, in a folder beside `folder`) has committed to what is read of
+/// them: fields that are always there, and such as may be null or absent.
+#[track_caller]
+pub fn check_read(folder: &str, kind: &str, always: &[&str], perhaps: &[&str]) {
+    let path = format!("{folder}/../{}/schemas/{kind}.json", owner(kind));
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let schema = match document["$ref"].as_str() {
+        Some(place) => document.pointer(place.trim_start_matches('#')).unwrap(),
+        None => &document,
+    };
+    let required: Vec<&str> = schema["required"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    for field in always {
+        assert!(required.contains(field), "{kind} does not promise {field}");
+    }
+    for field in always.iter().chain(perhaps) {
+        assert!(schema["properties"][field].is_object(), "{kind} has no {field}");
+    }
 }
 
 #[track_caller]

@@ -120,10 +120,37 @@ impl TestService {
         self.environment.db.clone().expect("the service has a database")
     }
 
+    /// Builds the service with its store at `url`, which it has to refuse. Gives the error, which is one line, begins with the
+    /// setting's name and does not show the password: `secret`, in every `url` that has one.
+    pub async fn refusal(
+        &self,
+        setting: &'static str,
+        url: &str,
+        build: impl AsyncFn(&Environment) -> Result<Service, StartError>,
+    ) -> String {
+        let mut environment = self.environment.clone();
+        let built = match environment.stores.set(setting, url.to_owned()) {
+            Ok(()) => build(&environment).await,
+            Err(error) => Err(error),
+        };
+        let text = built.err().expect("the service refuses the store").to_string();
+        assert!(text.starts_with(&format!("{setting}: ")), "{text}");
+        assert!(!text.contains("secret") && text.lines().count() == 1, "{text}");
+        text
+    }
+
     /// Stops the service in good order.
     pub async fn stop(self) {
         self.running.stop().await;
     }
+}
+
+/// Peers at an address where nobody is.
+pub fn absent(names: &[ServiceName]) -> Vec<(ServiceName, String)> {
+    names
+        .iter()
+        .map(|name| (*name, "http://127.0.0.1:9".to_owned()))
+        .collect()
 }
 
 /// A fresh bus.

@@ -45,8 +45,7 @@ fn today() -> Days {
 }
 
 async fn apply(store: &Store, events: &[CloudEvent]) {
-    let events: Vec<&CloudEvent> = events.iter().collect();
-    store.projection().apply(&events).await.unwrap();
+    emporium_test_kit::projection::apply(&*store.projection(), events).await;
 }
 
 async fn total(store: &Store, days: Days, by: By) -> Sales {
@@ -327,22 +326,14 @@ async fn the_last_hour_ends_at_its_edges(store: Store) {
 macro_rules! contract {
     ($adapter:ident, $open:expr $(, $own:expr => $($outage:ident),+)?) => {
         mod $adapter {
-            contract!(@each $open => nothing_gives_zeroes, orders_count_when_confirmed, categories_are_looked_up,
-                refunds_find_their_country, sums_do_not_wrap, the_rest_is_put_together,
+            emporium_test_kit::contract_tests!($open => nothing_gives_zeroes, orders_count_when_confirmed,
+                categories_are_looked_up, refunds_find_their_country, sums_do_not_wrap, the_rest_is_put_together,
                 the_last_hour_ends_at_its_edges,
                 members_at_the_same_time_count_once, answers_are_of_one_moment, unreadable_events_are_refused,
                 any_order_and_repetition_gives_the_same, activity_counts_once, batches_at_the_same_time_count_once,
                 days_are_bounded, funnels_count_visitors_of_a_day, closed_days_keep_their_sums);
-            $(contract!(@each $own => $($outage),+);)?
+            $(emporium_test_kit::contract_tests!($own => $($outage),+);)?
         }
-    };
-    (@each $open:expr => $($test:ident),+) => {
-        $(#[tokio::test(flavor = "multi_thread")]
-        async fn $test() {
-            if let Some(store) = $open.await {
-                super::$test(store).await;
-            }
-        })+
     };
 }
 

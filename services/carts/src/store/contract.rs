@@ -244,21 +244,13 @@ async fn behaves_like_the_model(store: Store) {
 macro_rules! contract {
     ($adapter:ident, $open:expr $(, $own:expr => $($outage:ident),+)?) => {
         mod $adapter {
-            contract!(@each $open => revisions_count_changes, kinds_are_apart, expired_carts_are_empty,
+            emporium_test_kit::contract_tests!($open => revisions_count_changes, kinds_are_apart, expired_carts_are_empty,
                 reaping_is_bounded, lines_are_limited, concurrent_writes_all_count, merges_happen_once,
                 full_carts_keep_their_own_lines, concurrent_merges_lose_nothing, merges_and_writes_interleave,
                 crossing_merges_lose_nothing, purchases_happen_once_a_saga, purchases_are_remembered_without_a_cart,
                 purchases_and_writes_interleave, behaves_like_the_model);
-            $(contract!(@each $own => $($outage),+);)?
+            $(emporium_test_kit::contract_tests!($own => $($outage),+);)?
         }
-    };
-    (@each $open:expr => $($test:ident),+) => {
-        $(#[tokio::test(flavor = "multi_thread")]
-        async fn $test() {
-            if let Some(store) = $open.await {
-                super::$test(store).await;
-            }
-        })+
     };
 }
 

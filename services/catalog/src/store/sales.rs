@@ -69,10 +69,6 @@ impl Consumer for SalesCounter {
         Ok(())
     }
 
-    fn can_reset(&self) -> bool {
-        self.projection.can_reset()
-    }
-
     fn generations(&self) -> Option<&dyn Generations> {
         self.projection.generations()
     }

@@ -9,7 +9,7 @@ use emporium_service_kit::{Clock, ServiceName};
 use indicatif::HumanDuration;
 use uuid::Uuid;
 
-use super::{Outcome, STALL, count, reached};
+use super::{Outcome, STALL, count};
 use crate::Error;
 use crate::operator::Operator;
 use crate::projections::{IndexState, Method, Projection, REINDEX, TIMEOUT};
@@ -26,10 +26,9 @@ pub(super) async fn rebuild(operator: &Operator, projection: &Projection) -> Res
     let mut watch = Watch::new(client, projection);
     let ended = match projection.method {
         Some(Method::Beside) => watch.beside().await,
-        Some(Method::InPlace) => watch.in_place().await,
         Some(Method::Index) => watch.index().await,
         None => Err(Error::Other(format!(
-            "{} cannot be rebuilt: the {} service has no way to empty it",
+            "{} cannot be rebuilt: the {} service has no histories to make it from",
             projection.name, projection.service
         ))),
     };
@@ -165,41 +164,6 @@ impl<'a> Watch<'a> {
             return String::new();
         }
         format!(", {:.0} events/s", rebuild.events as f64 / seconds)
-    }
-
-    /// The group is marked on the bus, emptied and filled; it has no position meanwhile. Done when it has passed what was on
-    /// the bus at the end of that.
-    async fn in_place(&mut self) -> Result<Outcome, Error> {
-        let mut status: ProjectionStatus = self.ask_for(&self.path("/rebuild")).await?;
-        let mut goal = None;
-        loop {
-            if let Some(position) = reached(&status) {
-                let goal = *goal.get_or_insert(status.group.end.unwrap_or(position));
-                if position >= goal {
-                    return Ok(Outcome {
-                        position: Some(position),
-                        ..self.outcome(Method::InPlace)
-                    });
-                }
-            }
-            let doing = match (reached(&status), status.group.state) {
-                (None, _) => "reading the histories".to_owned(),
-                (Some(_), GroupState::Paused) => {
-                    "filled; paused, and catches up when it is resumed".to_owned()
-                }
-                (Some(position), _) => format!("filled; catching up, at position {}", count(position)),
-            };
-            let trouble = status.group.error.clone().unwrap_or_default();
-            if reached(&status).is_none() {
-                // How much is read is not told meanwhile, so that nothing can be seen to stand still.
-                self.moved = (String::new(), Instant::now());
-            }
-            self.tell(&format!("{}: {doing}", self.projection.name), "", &trouble)?;
-            tokio::time::sleep(LOOK).await;
-            if let Some(next) = self.look(&self.path("")).await? {
-                status = next;
-            }
-        }
     }
 
     /// A second index is filled from the database.

@@ -59,11 +59,9 @@ pub struct Projection {
     pub as_of: Option<OffsetDateTime>,
     /// Events that could not be applied and wait for their replay.
     pub dead_letters: i64,
-    /// Whether it can be rebuilt from the owners' histories.
+    /// Whether it can be rebuilt from the owners' histories. That happens beside the live one, with a comparison at its end.
     pub rebuildable: bool,
-    /// Whether a rebuild happens beside the live one, with a comparison at its end. One without is emptied and filled again.
-    pub generations: bool,
-    /// The rebuild beside the live one that is wanted or under way.
+    /// The rebuild that is wanted or under way.
     #[serde(default)]
     pub rebuild: Option<Rebuild>,
     /// What came of the last one.
@@ -180,7 +178,7 @@ impl Act {
 }
 
 impl Projection {
-    /// True while it is being rebuilt, in either way.
+    /// True while it is being rebuilt: beside the live one, or for the bus.
     pub fn is_rebuilding(&self) -> bool {
         self.rebuild.is_some() || self.state == ConsumerState::Rebuilding
     }

@@ -117,8 +117,12 @@ async fn a_rebuild_is_followed_on_its_page_to_its_outcome() {
     assert!(!page.contains("http-equiv"), "it is over");
 
     ratings.lock().unwrap().equal = Some(false);
+    assert!(!page.contains("id=\"not-compared\""));
     let page = admin.page(at, 200).await;
     assert!(page.contains("It differed") && page.contains("ratings: &#60;b&#62;row"));
+    ratings.lock().unwrap().for_the_bus = true;
+    let page = admin.page(at, 200).await;
+    assert!(page.contains("Not compared") && page.contains("id=\"not-compared\""));
     let by_api = shop
         .admin()
         .post(&format!("/api{at}/rebuild"), json!({}))

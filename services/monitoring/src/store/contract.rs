@@ -161,7 +161,7 @@ fn near(given: Option<f64>, wanted: f64, relative: f64) -> bool {
 macro_rules! contract {
     ($adapter:ident, $open:expr $(, $own:expr => $($outage:ident),+)?) => {
         mod $adapter {
-            contract!(@each $open => gauges_are_summed_up, counters_survive_restarts_of_their_service,
+            emporium_test_kit::contract_tests!($open => gauges_are_summed_up, counters_survive_restarts_of_their_service,
                 new_series_begin_with_0, histograms_are_read_by_bucket, absent_services_leave_others_alone,
                 nothing_known_is_none, the_step_does_not_change_the_facts, what_was_a_year_ago_is_known_by_the_hour,
                 labels_pick_and_put_together, kinds_that_change_are_told_apart, metrics_are_listed,
@@ -171,16 +171,8 @@ macro_rules! contract {
             async fn behaves_like_the_model() {
                 super::model_based::check(|| $open).await;
             }
-            $(contract!(@each $own => $($outage),+);)?
+            $(emporium_test_kit::contract_tests!($own => $($outage),+);)?
         }
-    };
-    (@each $open:expr => $($test:ident),+) => {
-        $(#[tokio::test(flavor = "multi_thread")]
-        async fn $test() {
-            if let Some(bench) = $open.await {
-                super::$test(bench).await;
-            }
-        })+
     };
 }
 

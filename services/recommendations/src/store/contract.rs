@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use emporium_event_bus::{ApplyError, CloudEvent};
-use futures::future::join_all;
+use emporium_event_bus::CloudEvent;
+use emporium_test_kit::projection::{members_deliver, refuses_the_unreadable};
 use serde_json::json;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -34,8 +34,7 @@ type Store = Arc<dyn RecommendationStore>;
 const NOON: OffsetDateTime = datetime!(2024-03-10 12:00 UTC);
 
 async fn apply(store: &Store, events: &[CloudEvent]) {
-    let events: Vec<&CloudEvent> = events.iter().collect();
-    store.projection().apply(&events).await.unwrap();
+    emporium_test_kit::projection::apply(&*store.projection(), events).await;
 }
 
 /// Goods that the catalog has told of.
@@ -273,22 +272,7 @@ async fn members_at_the_same_time_count_once(store: Store) {
         events.push(product(goods[n % 6], i64::try_from(n).unwrap() + 1, true));
         events.push(history::refund(Some(customer), NOON, &[(goods[n % 6], 1)]));
     }
-    let projection = store.projection();
-    let member = |turn: usize| {
-        let (projection, events) = (projection.clone(), &events);
-        async move {
-            // Each begins elsewhere and has batches of its own size, so that they overlap in every way.
-            let mut mine: Vec<&CloudEvent> =
-                events.iter().cycle().skip(turn * 37).take(events.len()).collect();
-            if turn.is_multiple_of(2) {
-                mine.reverse();
-            }
-            for batch in mine.chunks(5 + 3 * turn) {
-                projection.apply(batch).await.unwrap();
-            }
-        }
-    };
-    join_all((0..6).map(member)).await;
+    members_deliver(&*store.projection(), &events).await;
     let popular = store.popular(10).await.unwrap();
     assert_eq!(popular.items.len(), 6);
     let baskets: f64 = popular.items.iter().map(|item| item.score).sum();
@@ -308,16 +292,7 @@ async fn members_at_the_same_time_count_once(store: Store) {
 async fn unreadable_events_are_refused(store: Store) {
     let [cup] = goods(&store).await;
     let good = order(None, NOON, &[cup]);
-    let mut bad = good.clone();
-    bad.id = Uuid::now_v7();
-    bad.data = serde_json::value::to_raw_value(&json!({"order_id": 7})).unwrap();
-    let refused = store.projection().apply(&[&good, &bad]).await.unwrap_err();
-    let text = refused.to_string();
-    assert!(matches!(refused, ApplyError::Rejected(_)), "{text}");
-    assert!(
-        text.contains("order.confirmed.v1") && text.contains(&bad.id.to_string()),
-        "{text}"
-    );
+    refuses_the_unreadable(&*store.projection(), &good).await;
     assert!(store.popular(5).await.unwrap().items.is_empty());
     apply(&store, &[good]).await;
     assert_eq!(store.popular(5).await.unwrap().items.len(), 1);
@@ -329,23 +304,15 @@ async fn unreadable_events_are_refused(store: Store) {
 macro_rules! contract {
     ($adapter:ident, $open:expr $(, $own:expr => $($outage:ident),+)?) => {
         mod $adapter {
-            contract!(@each $open => nothing_gives_empty_shelves, best_sellers_do_not_drown_companions,
-                now_is_the_time_of_the_newest_order, only_what_is_sold_is_suggested, goods_are_what_was_bought,
-                carts_are_completed, stamps_change_with_orders, members_at_the_same_time_count_once,
-                unreadable_events_are_refused, customers_goods_lead_to_new_ones, the_next_basket_may_hold_old_goods_too,
-                buy_again_leaves_out_what_was_just_bought_or_given_back, super_customers_are_bounded,
-                an_order_after_years_outdates_nothing, an_old_history_may_come_later,
+            emporium_test_kit::contract_tests!($open => nothing_gives_empty_shelves,
+                best_sellers_do_not_drown_companions, now_is_the_time_of_the_newest_order, only_what_is_sold_is_suggested,
+                goods_are_what_was_bought, carts_are_completed, stamps_change_with_orders,
+                members_at_the_same_time_count_once, unreadable_events_are_refused, customers_goods_lead_to_new_ones,
+                the_next_basket_may_hold_old_goods_too, buy_again_leaves_out_what_was_just_bought_or_given_back,
+                super_customers_are_bounded, an_order_after_years_outdates_nothing, an_old_history_may_come_later,
                 any_order_and_repetition_gives_the_same);
-            $(contract!(@each $own => $($outage),+);)?
+            $(emporium_test_kit::contract_tests!($own => $($outage),+);)?
         }
-    };
-    (@each $open:expr => $($test:ident),+) => {
-        $(#[tokio::test(flavor = "multi_thread")]
-        async fn $test() {
-            if let Some(store) = $open.await {
-                super::$test(store).await;
-            }
-        })+
     };
 }
 

@@ -6,10 +6,11 @@ use emporium_event_bus::CloudEvent;
 use emporium_service_kit::Clock;
 use serde_json::{Value, json};
 use time::Duration;
+use time::macros::datetime;
 use uuid::Uuid;
 
 use super::{Draft, Edit, Moderation, Posted, ReviewStore, Voted};
-use crate::listing::{NewestReviews, Place, ProductReviews, Sort, Viewer, Which};
+use crate::listing::{LOOK_MAX, NewestReviews, Place, ProductReviews, Sort, Viewer, Which};
 use crate::model::{Opinion, Review, Summary};
 
 mod concurrency;
@@ -27,7 +28,8 @@ use concurrency::{
 };
 use generations::{a_rebuild_beside_the_shop_ends_equal, what_comes_back_by_the_bus_changes_nothing};
 use lists::{
-    filters_find_what_fits, lists_are_sorted_and_paged, newest_lists_have_pages, summaries_come_in_batches,
+    filters_find_what_fits, lists_are_sorted_and_paged, newest_lists_have_pages,
+    pages_look_at_so_many_and_no_more, summaries_come_in_batches,
 };
 use load::{
     loads_and_posts_at_once_lose_nothing, reviews_of_the_past_are_as_if_posted_then,
@@ -95,17 +97,14 @@ fn list(product_id: Uuid) -> ProductReviews {
         attributes: Vec::new(),
         viewer: Viewer::default(),
         after: None,
-        max: 101,
+        max: 100,
+        look: LOOK_MAX,
     }
 }
 
 /// Another service's event, which happened once.
 fn event(kind: &str, data: &Value) -> CloudEvent {
-    serde_json::from_value(json!({
-        "specversion": "1.0", "id": Uuid::now_v7(), "source": "/elsewhere", "type": kind, "subject": "x",
-        "time": "2025-01-01T00:00:00Z", "datacontenttype": "application/json", "aggregateversion": 1, "data": data
-    }))
-    .unwrap()
+    emporium_test_kit::event(kind, datetime!(2025-01-01 0:00 UTC), data)
 }
 
 fn order_event(
@@ -171,8 +170,7 @@ impl Bench {
     }
 
     async fn absorb(&self, events: &[CloudEvent]) {
-        let events: Vec<&CloudEvent> = events.iter().collect();
-        self.store.projection().apply(&events).await.unwrap();
+        emporium_test_kit::projection::apply(&*self.store.projection(), events).await;
     }
 
     async fn find(&self, review: &Review) -> Review {
@@ -206,12 +204,12 @@ impl Bench {
                 max: size,
                 ..wanted.clone()
             };
-            let items = self.store.of_product(&page).await.unwrap();
-            let Some(last) = items.last() else { return all };
+            let found = self.store.of_product(&page).await.unwrap();
+            assert!(found.items.len() <= size as usize);
+            all.extend(found.items);
+            let Some(next) = found.next else { return all };
             // As it travels.
-            let cursor = Place::of(last, wanted.sort).write();
-            after = Place::read(Some(&cursor), wanted.sort).unwrap();
-            all.extend(items);
+            after = Place::read(Some(&next.write()), wanted.sort).unwrap();
         }
     }
 
@@ -255,25 +253,17 @@ async fn behaves_like_the_model(bench: Bench) {
 macro_rules! contract {
     ($adapter:ident, $open:expr, $own:expr) => {
         mod $adapter {
-            contract!(@each $open => one_review_for_a_customer_and_product, edits_need_the_version,
+            emporium_test_kit::contract_tests!($open => one_review_for_a_customer_and_product, edits_need_the_version,
                 votes_are_cast_changed_and_taken_back, answers_are_given_changed_and_taken_back,
                 hidden_reviews_are_for_few, the_history_has_each_version_and_no_words, lists_are_sorted_and_paged,
-                filters_find_what_fits, newest_lists_have_pages, summaries_come_in_batches,
+                filters_find_what_fits, pages_look_at_so_many_and_no_more, newest_lists_have_pages, summaries_come_in_batches,
                 purchases_mark_reviews_whichever_comes_first, names_follow_the_users_events,
                 a_rebuild_beside_the_shop_ends_equal, what_comes_back_by_the_bus_changes_nothing,
                 concurrent_posts_make_one_review, concurrent_votes_all_count, concurrent_edits_lose_nothing,
                 everything_at_once_keeps_summaries_right, reviews_of_the_past_are_as_if_posted_then,
                 what_is_there_stays_when_the_past_is_loaded, loads_and_posts_at_once_lose_nothing, behaves_like_the_model);
-            contract!(@each $own => a_restart_loses_nothing, a_pause_is_an_error_in_time);
+            emporium_test_kit::contract_tests!($own => a_restart_loses_nothing, a_pause_is_an_error_in_time);
         }
-    };
-    (@each $open:expr => $($test:ident),+) => {
-        $(#[tokio::test(flavor = "multi_thread")]
-        async fn $test() {
-            if let Some(bench) = $open.await {
-                super::$test(bench).await;
-            }
-        })+
     };
 }
 

@@ -8,11 +8,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use emporium_event_bus::Bus;
-use emporium_event_bus::CloudEvent;
 use emporium_event_bus::bus::postgres::PostgresBus;
 use emporium_service_kit::{Clock, ServiceName};
-use emporium_test_kit::{Caller, HistoryOwner, Keys, TestDatabase, TestService, service};
+use emporium_test_kit::{Caller, Keys, Owners, TestDatabase, TestService, event, service};
 use serde_json::{Value, json};
+use time::macros::datetime;
 use uuid::Uuid;
 
 /// Two ids: of a product and an author, mostly.
@@ -41,25 +41,21 @@ pub struct Shop {
     pub reviews: TestService,
     pub gateway: Caller,
     pub operator: Caller,
-    orders: Arc<HistoryOwner>,
-    users: Arc<HistoryOwner>,
+    owners: Owners,
     bus: PostgresBus,
     _bus_database: TestDatabase,
 }
 
 impl Shop {
     pub async fn open() -> Self {
-        let (orders, users) = (HistoryOwner::start().await, HistoryOwner::start().await);
+        let owners = Owners::start(&[ServiceName::Orders, ServiceName::Users]).await;
         let way = Way::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let itself = format!("http://{}", listener.local_addr().unwrap());
         let app = Router::new().fallback(pass_on).with_state(way.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
-        let peers = [
-            (ServiceName::Orders, orders.url.clone()),
-            (ServiceName::Users, users.url.clone()),
-            (ServiceName::Reviews, itself),
-        ];
+        let mut peers = owners.peers();
+        peers.push((ServiceName::Reviews, itself));
         let bus_database = service::bus_database().await;
         let reviews = TestService::start_on(
             ServiceName::Reviews,
@@ -77,22 +73,16 @@ impl Shop {
             operator: reviews.as_caller(ServiceName::Operator),
             bus: PostgresBus::connect(&bus_database.url, metrics).await.unwrap(),
             reviews,
-            orders,
-            users,
+            owners,
             _bus_database: bus_database,
         }
     }
 
     /// An event of orders or users: in the owner's history, and on the bus.
     pub async fn tell(&self, kind: &'static str, data: &Value) {
-        let event = event(kind, data);
-        let owner = if kind.starts_with("user.") {
-            &self.users
-        } else {
-            &self.orders
-        };
-        owner.write(&event);
-        self.bus.append(&[event]).await.unwrap();
+        let events = [event(kind, datetime!(2025-01-01 0:00 UTC), data)];
+        self.owners.write(&events);
+        self.bus.append(&events).await.unwrap();
     }
 
     pub async fn buy(&self, customer: Uuid, product: Uuid) {
@@ -109,17 +99,4 @@ impl Shop {
             .await
             .expect(201)
     }
-}
-
-fn event(kind: &str, data: &Value) -> CloudEvent {
-    let source = if kind.starts_with("user.") {
-        "/users"
-    } else {
-        "/orders"
-    };
-    serde_json::from_value(json!({
-        "specversion": "1.0", "id": Uuid::now_v7(), "source": source, "type": kind, "subject": "x",
-        "time": "2025-01-01T00:00:00Z", "datacontenttype": "application/json", "aggregateversion": 1, "data": data
-    }))
-    .unwrap()
 }

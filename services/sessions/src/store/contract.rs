@@ -327,21 +327,14 @@ async fn behaves_like_the_model(store: Store) {
 /// store cannot be had, having said so.
 macro_rules! contract {
     ($adapter:ident, $open:expr) => {
-        contract!($adapter, $open =>
-            sessions_begin_and_end, the_expiry_slides_to_an_end, expired_sessions_do_not_exist,
-            all_of_a_user_end_at_once, sessions_of_a_user_are_bounded, revocations_outrun_older_logins, revocations_and_logins_race,
-            blocks_mark_and_unmark, old_news_changes_nothing, blocks_and_logins_race, sliding_takes_no_mark_off,
-            what_is_noted_can_be_read, corrections_replace_what_was_found, corrections_and_news_race,
-            notes_are_replaced_by_one, sliding_revives_nothing, reaping_is_bounded, failures_are_limited, guesses_at_once_are_limited,
-            outcomes_that_never_come_lapse, late_failures_count, behaves_like_the_model);
-    };
-    ($adapter:ident, $open:expr => $($test:ident),+) => {
         mod $adapter {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() {
-                let Some(store) = $open.await else { return };
-                super::$test(store).await;
-            })+
+            emporium_test_kit::contract_tests!($open => sessions_begin_and_end, the_expiry_slides_to_an_end,
+                expired_sessions_do_not_exist, all_of_a_user_end_at_once, sessions_of_a_user_are_bounded,
+                revocations_outrun_older_logins, revocations_and_logins_race, blocks_mark_and_unmark,
+                old_news_changes_nothing, blocks_and_logins_race, sliding_takes_no_mark_off, what_is_noted_can_be_read,
+                corrections_replace_what_was_found, corrections_and_news_race, notes_are_replaced_by_one,
+                sliding_revives_nothing, reaping_is_bounded, failures_are_limited, guesses_at_once_are_limited,
+                outcomes_that_never_come_lapse, late_failures_count, behaves_like_the_model);
         }
     };
 }

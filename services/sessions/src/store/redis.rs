@@ -51,7 +51,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use emporium_service_kit::redis::Invocation;
+use emporium_service_kit::redis::{Invocation, Promise};
 use emporium_service_kit::{Redis, StoreError};
 use futures::{StreamExt, TryStreamExt, stream};
 use time::{Duration, OffsetDateTime};
@@ -93,7 +93,7 @@ pub struct RedisSessions {
 impl RedisSessions {
     /// Asks the server what it can promise. Keys begin with `namespace`; no session may live longer than `lifetime`.
     pub async fn open(redis: Redis, namespace: &str, lifetime: Duration) -> Result<Self, StoreError> {
-        let lacks = lacks_of(&redis).await?;
+        let lacks = redis.promises().await?.lacking().map(capability).collect();
         Ok(Self {
             redis,
             keys: Keys::new(namespace),
@@ -361,17 +361,14 @@ impl SessionStore for RedisSessions {
     }
 }
 
-/// By the settings that the server has now.
-async fn lacks_of(redis: &Redis) -> Result<Vec<Capability>, StoreError> {
-    let promises = redis.promises().await?;
-    let given = [
-        (promises.survive_restart(), Capability::SurvivesRestart),
-        (promises.survive_power_loss(), Capability::SurvivesPowerLoss),
-        (!promises.replicated, Capability::SurvivesFailover),
-        (!promises.evicts, Capability::KeepsWhenFull),
-    ];
-    let lacks = given.into_iter().filter(|(given, _)| !given);
-    Ok(lacks.map(|(_, capability)| capability).collect())
+/// What sessions lack on a server that does not promise this.
+fn capability(promise: Promise) -> Capability {
+    match promise {
+        Promise::SurvivesRestart => Capability::SurvivesRestart,
+        Promise::SurvivesPowerLoss => Capability::SurvivesPowerLoss,
+        Promise::SurvivesFailover => Capability::SurvivesFailover,
+        Promise::KeepsWhenFull => Capability::KeepsWhenFull,
+    }
 }
 
 /// When a key may be forgotten whose content counts until `at`, in milliseconds since the Unix epoch.

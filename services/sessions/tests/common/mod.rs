@@ -2,10 +2,11 @@
 //! one.
 #![allow(dead_code)] // each test file uses its part
 
+use emporium_event_bus::CloudEvent;
 use emporium_service_kit::stores::SESSIONS_STORE;
 use emporium_service_kit::{Clock, Environment, Service, ServiceName, StartError};
 use emporium_test_kit::stores::{self, Durability, OwnStore};
-use emporium_test_kit::{Caller, Keys, Reply, TestService};
+use emporium_test_kit::{Caller, Keys, Reply, TestService, event, eventually};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wiremock::matchers::{header, method, path};
@@ -107,7 +108,7 @@ pub async fn with_users(
     let build = async |environment: &Environment| build_on(environment, url.clone()).await;
     let sessions = TestService::start(ServiceName::Sessions, &keys, &peers, clock, build).await;
     let bus = emporium_event_bus::open(&sessions.environment).await.unwrap();
-    emporium_test_kit::eventually("the consumer has read the history", 10, async || {
+    eventually("the consumer has read the history", 10, async || {
         bus.group_position("sessions").await.unwrap()
     })
     .await;
@@ -129,6 +130,21 @@ pub async fn with_users(
     })
 }
 
+/// An event of a user's version.
+pub fn user_event(
+    kind: &str,
+    user: Uuid,
+    version: i64,
+    at: time::OffsetDateTime,
+    data: &Value,
+) -> CloudEvent {
+    CloudEvent {
+        subject: user.to_string(),
+        aggregateversion: version,
+        ..event(kind, at, data)
+    }
+}
+
 /// The service with its store at that URL, or in its own database.
 pub async fn build_on(environment: &Environment, store: Option<String>) -> Result<Service, StartError> {
     let mut environment = environment.clone();
@@ -139,6 +155,29 @@ pub async fn build_on(environment: &Environment, store: Option<String>) -> Resul
 }
 
 impl World {
+    /// Puts events on the bus, as the users service's relay would.
+    pub async fn publish(&self, events: &[CloudEvent]) {
+        let bus = emporium_event_bus::open(&self.sessions.environment)
+            .await
+            .unwrap();
+        bus.append(events).await.unwrap();
+    }
+
+    /// Waits until the group has applied everything that is on the bus.
+    pub async fn caught_up(&self) {
+        let bus = emporium_event_bus::open(&self.sessions.environment)
+            .await
+            .unwrap();
+        eventually("all events are applied", 10, async || {
+            let (at, end) = (
+                bus.group_position("sessions").await.unwrap(),
+                bus.end().await.unwrap(),
+            );
+            (at == Some(end)).then_some(())
+        })
+        .await;
+    }
+
     pub async fn log_in(&self, email: &str, password: &str) -> Reply {
         let body = json!({"email": email, "password": password});
         self.gateway.post("/sessions", body).await

@@ -26,9 +26,3 @@ CREATE TABLE {prefix}_projections (
     -- What came of the last one.
     outcome      jsonb
 );
-
--- Consumers that were emptied and whose rebuild has not ended, whichever bus it was for; see inbox.rs.
-CREATE TABLE {prefix}_resets (
-    consumer text PRIMARY KEY,
-    id       uuid NOT NULL
-);

@@ -144,17 +144,6 @@ impl Bus for PostgresBus {
         Ok(())
     }
 
-    async fn request_rebuild(&self, group: &str) -> Result<(), BusError> {
-        sqlx::query(
-            "UPDATE bus_group SET rebuilding = true, member = NULL, leased_until = NULL, updated_at = now()
-             WHERE name = $1",
-        )
-        .bind(group)
-        .execute(&self.db)
-        .await?;
-        Ok(())
-    }
-
     async fn begin_rebuild(
         &self,
         group: &str,

@@ -215,13 +215,6 @@ impl Bus for RedisBus {
             .await?)
     }
 
-    async fn request_rebuild(&self, group: &str) -> Result<(), BusError> {
-        Ok(self
-            .redis
-            .run(&self.script(&scripts::REQUEST_REBUILD).arg(group))
-            .await?)
-    }
-
     async fn begin_rebuild(
         &self,
         group: &str,

@@ -47,7 +47,7 @@ pub enum Unit {
 impl ConsumerGroup {
     /// Works on rebuilds whenever one is wanted. What fails is tried again.
     pub(super) async fn rebuild_for_ever(&self) -> Infallible {
-        if self.consumer.generations().is_none() {
+        if !self.can_rebuild() {
             std::future::pending::<()>().await;
         }
         loop {
@@ -70,7 +70,7 @@ impl ConsumerGroup {
     /// Does a unit of the rebuild that an operator wants: begins it, applies a page of a history, or compares and switches.
     /// Tests call it; a running member does it by itself.
     pub async fn rebuild_unit(&self) -> anyhow::Result<Unit> {
-        let Some(generations) = self.consumer.generations() else {
+        let Some(generations) = self.buildable() else {
             return Ok(Unit::Nothing);
         };
         let done = self.one_unit(generations).await;
@@ -79,8 +79,7 @@ impl ConsumerGroup {
     }
 
     async fn one_unit(&self, generations: &dyn Generations) -> anyhow::Result<Unit> {
-        // Without histories there is nothing to build it from: it would be emptied.
-        if !self.can_rebuild() || generations.standing().await?.rebuild.is_none() {
+        if generations.standing().await?.rebuild.is_none() {
             return Ok(Unit::Nothing);
         }
         // While the bus has the group built, who does that has the rebuild.

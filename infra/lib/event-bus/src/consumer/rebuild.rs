@@ -1,33 +1,26 @@
-//! Building a group's projection from the owners' histories: for a group that is new on the bus, and for one whose
-//! projection an operator wants made anew.
+//! Making a group on the bus, and building its projection from the owners' histories when the bus asks for that: the group is
+//! new there, or the bus lacks events. What an operator asks for is made beside the live generation, by [`beside`](super::beside).
 //!
 //! While it lasts, the group is marked on the bus and held under a lease: running members get no events, and what one of
-//! them is applying just now cannot be acknowledged. Its effect is harmless, since the reset waits for it (see
-//! [`inbox::reset`](crate::inbox::reset)) or the inbox has it. A rebuild that dies half way leaves the mark, so the next
-//! member to look begins again from the reset.
+//! them is applying just now cannot be acknowledged. Its effect is harmless: the event is in the history that is read, and
+//! the generation that is built claims it once. A building that dies half way leaves the mark, so the next member to look
+//! begins again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use emporium_service_kit::client::Client;
-use uuid::Uuid;
+use std::sync::atomic::Ordering;
 
 use super::beside::source;
 use super::{ApplyError, ConsumerGroup, StartAt};
-use crate::bus::{BusError, Progress};
-use crate::event::CloudEvent;
-use crate::history;
-
-// A projection with two generations is built by `beside`, and keeps serving meanwhile.
+use crate::bus::Progress;
+use crate::projection::Generations;
 
 /// Why a group cannot be rebuilt.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// It does not start from histories, or its consumer has no reset.
-    #[error("the consumer group {0} cannot be rebuilt: it has no histories to read or no reset")]
+    /// It does not start from histories, or its consumer has no generations.
+    #[error(
+        "the consumer group {0} cannot be rebuilt: it reads no histories, or keeps nothing that is built from them"
+    )]
     Unsupported(String),
-    /// The bus failed.
-    #[error(transparent)]
-    Bus(#[from] BusError),
     /// The projection's store failed.
     #[error(transparent)]
     Store(#[from] ApplyError),
@@ -35,42 +28,35 @@ pub enum RebuildError {
 
 impl ConsumerGroup {
     /// Makes the group if it is new: reads the histories first, if it starts from them. When another member is doing that,
-    /// it is left to that one.
+    /// it is left to that one. [`RebuildError::Unsupported`] when it has histories and nothing to build from them.
     pub async fn join(&self) -> anyhow::Result<()> {
         self.progress_or_build().await.map(|_| ())
     }
 
-    /// Asks for a rebuild: a running member, here or in another process, resets the projection, reads the histories and goes
-    /// on from there; or, where there are two generations, builds the other one beside the live one and switches. Asking again
-    /// while that goes on changes nothing.
+    /// Asks for a rebuild: a running member, here or in another process, builds the other generation beside the live one,
+    /// compares both and switches. Asking again while that goes on changes nothing.
     pub async fn request_rebuild(&self) -> Result<(), RebuildError> {
-        if !self.can_rebuild() {
+        let Some(generations) = self.buildable() else {
             return Err(RebuildError::Unsupported(self.name.clone()));
-        }
-        // No position: it is being rebuilt already, or is new and will be built by whoever joins.
-        if self.bus.progress(&self.name).await?.is_none() {
-            return Ok(());
-        }
-        if let Some(generations) = self.consumer.generations() {
-            generations.want().await?;
-            self.rebuild_wanted.notify_one();
-        } else {
-            self.bus.request_rebuild(&self.name).await?;
-        }
+        };
+        // The bus is not asked whether it has the group built: it says so for a moment longer than that lasts. While it does last,
+        // that is the rebuild; one that is wanted before gives way to it.
+        generations.want().await?;
+        self.rebuild_wanted.notify_one();
         Ok(())
-    }
-
-    /// Asks for a rebuild and does it here and now, unless another member is faster. Resets the projection, reads the
-    /// owners' histories from their start and goes on after the bus's end as it was before. What is on the bus by then is in
-    /// a history, since owners number events before they publish them.
-    pub async fn rebuild(&self) -> anyhow::Result<()> {
-        self.request_rebuild().await?;
-        self.join().await
     }
 
     /// Whether [`ConsumerGroup::request_rebuild`] works.
     pub fn can_rebuild(&self) -> bool {
-        matches!(self.start, StartAt::Histories(_)) && self.consumer.can_reset()
+        self.buildable().is_some()
+    }
+
+    /// What is built from histories, if there are any: without, it would be built empty.
+    pub(super) fn buildable(&self) -> Option<&dyn Generations> {
+        match &self.start {
+            StartAt::End => None,
+            StartAt::Histories(_) => self.consumer.generations(),
+        }
     }
 
     /// How far the group is; `None` when another member is building it.
@@ -80,52 +66,34 @@ impl ConsumerGroup {
         if progress.is_some_and(|progress| progress.paused || self.complete.load(Ordering::Relaxed)) {
             return Ok(progress);
         }
-        let mut begun = self.begin().await?;
-        if begun.is_none() && progress.is_some() && self.consumer.unfinished_reset().await?.is_some() {
-            tracing::warn!(
-                group = self.name,
-                "emptied for another bus, or too late; building it again"
-            );
-            self.bus.request_rebuild(&self.name).await?;
-            begun = self.begin().await?;
-        }
-        if begun.is_none() {
+        if self.begin().await?.is_none() {
             self.complete.store(progress.is_some(), Ordering::Relaxed);
             if progress.is_none() {
                 self.saw_building().await?;
             }
             return Ok(progress);
         }
-        self.status
-            .saw_building(false, self.consumer.generations().is_some());
-        let resetting = AtomicBool::new(false);
-        let read = self.holding(self.read_histories(&resetting)).await;
-        let reset = match read {
-            Ok(reset) => reset,
-            Err(error) => return self.break_off(resetting.into_inner(), error).await,
-        };
-        self.bus.finish_rebuild(&self.name, self.member).await?;
-        if let Some(reset) = reset
-            && !self.consumer.rebuilt(reset).await?
+        self.status.saw_building(false);
+        if let Some(generations) = self.buildable()
+            && let Err(error) = self.holding(self.build_generation(generations)).await
         {
-            self.bus.request_rebuild(&self.name).await?;
+            self.release().await;
+            return Err(error);
         }
+        self.bus.finish_rebuild(&self.name, self.member).await?;
         Ok(self.bus.progress(&self.name).await?)
     }
 
-    async fn begin(&self) -> Result<Option<i64>, BusError> {
-        self.bus
-            .begin_rebuild(&self.name, self.member, self.lease, &self.sources())
-            .await
-    }
-
-    async fn break_off<T>(&self, resetting: bool, error: anyhow::Error) -> anyhow::Result<T> {
-        if resetting {
-            // The reset may have happened after another member took over and rebuilt: then it has to be done again.
-            self.bus.request_rebuild(&self.name).await?;
+    /// Takes the group to build it, if that is called for. One that could not be built afterwards is not taken: it would be
+    /// marked, and get no events any more.
+    async fn begin(&self) -> anyhow::Result<Option<i64>> {
+        if matches!(self.start, StartAt::Histories(_)) && !self.can_rebuild() {
+            return Err(RebuildError::Unsupported(self.name.clone()).into());
         }
-        self.release().await;
-        Err(error)
+        Ok(self
+            .bus
+            .begin_rebuild(&self.name, self.member, self.lease, &self.sources())
+            .await?)
     }
 
     /// The owners whose histories it reads, as their events name them.
@@ -133,45 +101,6 @@ impl ConsumerGroup {
         match &self.start {
             StartAt::End => Vec::new(),
             StartAt::Histories(owners) => owners.iter().map(source).collect(),
-        }
-    }
-
-    /// Resets the projection and fills it again; gives the reset, if the consumer notes it.
-    async fn read_histories(&self, resetting: &AtomicBool) -> anyhow::Result<Option<Uuid>> {
-        let StartAt::Histories(owners) = &self.start else {
-            return Ok(None);
-        };
-        if let Some(generations) = self.consumer.generations() {
-            self.build_generation(generations).await?;
-            return Ok(None);
-        }
-        let mut reset = None;
-        if self.consumer.can_reset() {
-            let renew = || self.bus.renew(&self.name, self.member, self.lease);
-            renew().await?;
-            resetting.store(true, Ordering::SeqCst);
-            self.consumer.reset().await?;
-            renew().await?;
-            resetting.store(false, Ordering::SeqCst);
-            // This one or a later one: what is read from here on comes after it.
-            reset = self.consumer.unfinished_reset().await?;
-        }
-        for owner in owners {
-            self.read_history(owner).await?;
-        }
-        Ok(reset)
-    }
-
-    async fn read_history(&self, owner: &Client) -> anyhow::Result<()> {
-        let mut after = 0;
-        loop {
-            let page = history::fetch_page(owner, after).await?;
-            let events: Vec<&CloudEvent> = page.items.iter().map(|item| &item.event).collect();
-            self.deliver(&events).await?;
-            if page.at_end {
-                return Ok(());
-            }
-            after = page.next_after;
         }
     }
 }

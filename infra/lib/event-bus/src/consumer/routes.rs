@@ -85,7 +85,6 @@ pub async fn rebuild_projection(group: &ConsumerGroup) -> Result<StatusCode, Pro
         Err(error @ RebuildError::Unsupported(_)) => {
             Err(Problem::conflict("not-rebuildable", error.to_string()))
         }
-        Err(RebuildError::Bus(error)) => Err(away(&error)),
         Err(RebuildError::Store(error)) => Err(store_away(&error)),
     }
 }

@@ -128,15 +128,12 @@ impl Tracker {
         self.lag_seconds.set(progress.waited.as_secs_f64());
     }
 
-    /// The group is being built. What was applied before can still be read (`readable`), or not.
-    pub(super) fn saw_building(&self, paused: bool, readable: bool) {
+    /// The group is being built. What was applied before can still be read.
+    pub(super) fn saw_building(&self, paused: bool) {
         let mut known = self.known();
         known.progress = None;
         known.looked = true;
         known.paused = paused;
-        if !readable {
-            known.as_of = None;
-        }
     }
 
     /// So many positions more were passed. On a bus that is not `ordered` other members may hold events from before these, so

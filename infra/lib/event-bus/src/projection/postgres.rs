@@ -156,10 +156,6 @@ impl<H: GenerationHandler> Consumer for PostgresProjection<H> {
         Ok(())
     }
 
-    fn can_reset(&self) -> bool {
-        true
-    }
-
     /// Removes old claims of a generation that was live for that long: until then events may come that it has from a history.
     /// Claims of the other one go at once, unless it is being built.
     async fn reap(&self, age: Duration) -> Result<u64, ApplyError> {

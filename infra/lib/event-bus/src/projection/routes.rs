@@ -37,11 +37,9 @@ pub struct ProjectionStatus {
     /// How the group stands.
     #[serde(flatten)]
     pub group: GroupStatus,
-    /// Whether it can be rebuilt.
+    /// Whether it can be rebuilt from the owners' histories. That happens beside the live one, with a comparison at its end.
     pub rebuildable: bool,
-    /// Whether that happens beside the live one, with a comparison at its end. One without is emptied and filled again.
-    pub generations: bool,
-    /// The rebuild beside the live one that is wanted or under way.
+    /// The rebuild that is wanted or under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<Rebuild>,
     /// What came of the last one.
@@ -85,9 +83,8 @@ impl ConsumerGroup {
     /// The status of the moment. With the bus away it is the last one known, which says since when.
     async fn projection_status(&self) -> Result<ProjectionStatus, Problem> {
         self.look().await;
-        let generations = self.consumer.generations();
         let (mut rebuild, mut outcome) = (None, None);
-        if let Some(generations) = generations {
+        if let Some(generations) = self.consumer.generations() {
             let standing = generations.standing().await.map_err(|error| store_away(&error))?;
             (rebuild, outcome) = (standing.rebuild, standing.outcome);
         }
@@ -98,7 +95,6 @@ impl ConsumerGroup {
             name: self.name().to_owned(),
             group: self.status_with(rebuild.is_some()),
             rebuildable: self.can_rebuild(),
-            generations: generations.is_some(),
             rebuild,
             outcome,
         })
@@ -158,7 +154,7 @@ async fn resume_projection(
     responses((status = 202, body = ProjectionStatus, description = "`rebuild.id` is the `outcome.id` at its end"),
         (status = 404, body = ProblemDocument, description = "`not-found`"),
         (status = 409, body = ProblemDocument, description = "`not-rebuildable`"),
-        (status = 503, body = ProblemDocument, description = "`bus-unavailable`, `store-unavailable`")))]
+        (status = 503, body = ProblemDocument, description = "`store-unavailable`")))]
 async fn post_projection_rebuild(
     State(projections): State<Projections>,
     Path(name): Path<String>,

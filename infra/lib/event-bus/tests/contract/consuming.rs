@@ -8,7 +8,8 @@ use emporium_event_bus::{CloudEvent, EventData};
 use uuid::Uuid;
 
 use crate::support::place::Place;
-use crate::support::sum::{Setup, drain, setup_on, total};
+use crate::support::setup::{Setup, drain, setup_on};
+use crate::support::sums::{NAME, total};
 use crate::support::{Ping, bus_numbers, take, travelling};
 
 pub async fn redelivered_events_count_once(place: Place) {
@@ -21,7 +22,7 @@ pub async fn redelivered_events_count_once(place: Place) {
     drain(&group).await;
     assert_eq!(total(&fixture.db()).await, (55, 10));
     // As after a crash between the effect and the acknowledgement: the group is set back and reads all again.
-    bus.set_group("sum", 0).await.unwrap();
+    bus.set_group(NAME, 0).await.unwrap();
     drain(&group).await;
     assert_eq!(total(&fixture.db()).await, (55, 10));
 }
@@ -31,7 +32,7 @@ pub async fn one_bad_event_becomes_a_dead_letter_and_can_be_replayed(place: Plac
         fixture,
         bus,
         group,
-        sum,
+        sums,
         ..
     } = setup_on(place).await;
     bus.append(&(11..=15).map(travelling).collect::<Vec<_>>())
@@ -43,19 +44,19 @@ pub async fn one_bad_event_becomes_a_dead_letter_and_can_be_replayed(place: Plac
         (11 + 12 + 14 + 15, 4),
         "the others went through, once"
     );
-    let letters = bus.dead_letters("sum", 0, 10).await.unwrap();
+    let letters = bus.dead_letters(NAME, 0, 10).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert_eq!(
         (letters[0].attempts, letters[0].error.as_str()),
         (ATTEMPTS_MAX, "thirteen")
     );
     assert!(group.replay(&letters[0]).await.is_err(), "still refused");
-    sum.strict.store(false, Ordering::SeqCst);
+    sums.strict.store(false, Ordering::SeqCst);
     group.replay(&letters[0]).await.unwrap();
     group.replay(&letters[0]).await.unwrap();
     assert_eq!(total(&fixture.db()).await, (65, 5), "replaying twice counts once");
     assert!(
-        bus.find_dead_letter("sum", letters[0].id)
+        bus.find_dead_letter(NAME, letters[0].id)
             .await
             .unwrap()
             .unwrap()
@@ -74,7 +75,7 @@ pub async fn a_batch_of_large_events_is_short_and_loses_none(place: Place) {
     for few in events.chunks(10) {
         bus.append(few).await.unwrap();
     }
-    let batch = take(&bus, "sum", Uuid::nil(), 100, Duration::ZERO).await;
+    let batch = take(&bus, NAME, Uuid::nil(), 100, Duration::ZERO).await;
     assert!(
         (1..20).contains(&batch.deliveries.len()),
         "{}",
@@ -125,7 +126,7 @@ pub async fn what_a_group_does_not_want_is_passed(place: Place) {
     events.extend((1..=10).map(travelling));
     events.extend((0..300).map(|number| of_kind("other.v1", number, 0)));
     bus.append(&events).await.unwrap();
-    let batch = take(&bus, "sum", Uuid::nil(), 10, Duration::ZERO).await;
+    let batch = take(&bus, NAME, Uuid::nil(), 10, Duration::ZERO).await;
     assert_eq!(
         (batch.deliveries.len(), batch.position, batch.passed),
         (10, 310, 310)
@@ -136,6 +137,6 @@ pub async fn what_a_group_does_not_want_is_passed(place: Place) {
         .all(|taken| taken.event.kind == Ping::TYPE);
     assert!(all_wanted);
     drain(&group).await;
-    assert_eq!(bus.group_position("sum").await.unwrap(), Some(610));
+    assert_eq!(bus.group_position(NAME).await.unwrap(), Some(610));
     assert_eq!(total(&fixture.db()).await, (55, 10));
 }

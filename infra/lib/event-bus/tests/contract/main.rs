@@ -46,8 +46,7 @@ macro_rules! contract {
                 rebuild::a_rebuild_makes_a_spoilt_projection_right
                 rebuild::a_rebuild_that_died_half_way_is_begun_again
                 rebuild::rebuilds_beside_running_members_count_every_event_once
-                rebuild::a_reset_waits_for_effects_that_are_being_applied
-                rebuild::a_reset_without_the_end_of_its_rebuild_is_noticed
+                rebuild::building_waits_for_effects_that_are_being_applied
                 rebuild::reading_a_history_ends_when_told_to_stop
                 rebuild::what_cannot_be_rebuilt_says_so
                 standing::nothing_is_delivered_while_a_group_is_paused

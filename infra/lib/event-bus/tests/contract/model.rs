@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::support::place::Place;
 use crate::support::random::Random;
-use crate::support::{Ping, travelling};
+use crate::support::{Ping, built_from, travelling};
 
 mod oracle;
 
@@ -40,10 +40,15 @@ fn held(result: &Result<(), BusError>) -> bool {
     }
 }
 
+/// Whose history a group is built from: each has one of its own.
+fn sources(group: &str) -> [String; 1] {
+    [format!("/{group}")]
+}
+
 impl World {
     async fn new(bus: Arc<dyn Bus>) -> Self {
         for group in GROUPS {
-            bus.set_group(group, 0).await.unwrap();
+            built_from(&bus, group, &sources(group), 0).await;
         }
         Self {
             model: Model {
@@ -191,10 +196,10 @@ impl World {
         let (end, name, member) = (self.model.end, GROUPS[g], self.members[m]);
         let builder = self.model.groups[g].builder;
         if self.model.groups[g].ready() {
-            self.note(format_args!("request {g}"));
-            let nothing = self.bus.begin_rebuild(name, member, LONG, &[]).await.unwrap();
-            assert_eq!(nothing, None, "a group that is ready");
-            self.bus.request_rebuild(name).await.unwrap();
+            self.note(format_args!("missed {g}"));
+            let nothing = self.bus.begin_rebuild(name, member, LONG, &sources(name)).await;
+            assert_eq!(nothing.unwrap(), None, "a group that is ready");
+            self.bus.missed(&sources(name)[0]).await.unwrap();
             self.model.groups[g].rebuilding = true;
             self.model.groups[g].builder = None;
             self.model.groups[g].fence();
@@ -209,7 +214,8 @@ impl World {
             return;
         }
         let lease = random.lease();
-        let begun = self.bus.begin_rebuild(name, member, lease, &[]).await.unwrap();
+        let begun = self.bus.begin_rebuild(name, member, lease, &sources(name)).await;
+        let begun = begun.unwrap();
         self.note(format_args!("begin {g} {m} {lease:?}: {begun:?}"));
         let paused = self.model.groups[g].paused;
         let free = !paused && builder.is_none_or(|(who, over)| who == m || over);
@@ -247,9 +253,9 @@ impl World {
         );
         self.bus.set_paused(name, false).await.unwrap();
         if !self.model.groups[g].ready() {
-            self.bus.request_rebuild(name).await.unwrap();
+            self.bus.missed(&sources(name)[0]).await.unwrap();
             self.bus
-                .begin_rebuild(name, last, LONG, &[])
+                .begin_rebuild(name, last, LONG, &sources(name))
                 .await
                 .unwrap()
                 .unwrap();

@@ -10,7 +10,8 @@ use emporium_test_kit::stores::{self, Durability};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::place::Place;
-use crate::support::sum::{self, Sum, drain, owner, setup_on, total};
+use crate::support::setup::{self, drain, owner, setup_on};
+use crate::support::sums::{NAME, Sums, total};
 use crate::support::{bus_numbers, travelling};
 
 /// Runs a group as a service does: it is started again after a failure.
@@ -30,7 +31,7 @@ async fn a_server_that_is_killed_again_and_again_loses_nothing_acknowledged() {
         return;
     };
     let setup = setup_on(Place::redis_at(&server.url)).await;
-    setup.sum.strict.store(false, Ordering::SeqCst);
+    setup.sums.strict.store(false, Ordering::SeqCst);
     let (bus, db) = (setup.bus.clone(), setup.fixture.db());
     let group = Arc::new(setup.group.with_lease(Duration::from_millis(500)));
     let stop = CancellationToken::new();
@@ -87,7 +88,7 @@ async fn a_paused_server_gives_an_error_in_time_and_is_found_again() {
     let started = Instant::now();
     let event = travelling(2);
     assert!(bus.append(std::slice::from_ref(&event)).await.is_err());
-    assert!(bus.progress("sum").await.is_err());
+    assert!(bus.progress(NAME).await.is_err());
     assert!(
         started.elapsed() < Duration::from_secs(6),
         "{:?}",
@@ -122,17 +123,17 @@ async fn a_group_keeps_so_many_letters_and_no_more() {
     let bus = place.bus().await;
     let events: Vec<_> = (0..10_000).map(travelling).collect();
     for few in events.chunks(500) {
-        let letters = few.iter().map(|event| bus.dead_letter("sum", event, "no", 5));
+        let letters = few.iter().map(|event| bus.dead_letter(NAME, event, "no", 5));
         for result in futures::future::join_all(letters).await {
             result.unwrap();
         }
     }
-    let refused = bus.dead_letter("sum", &travelling(1), "no", 5).await;
+    let refused = bus.dead_letter(NAME, &travelling(1), "no", 5).await;
     assert!(matches!(refused, Err(BusError::LettersFull(_))));
-    bus.dead_letter("sum", &events[0], "again", 5).await.unwrap();
-    let first = bus.dead_letters("sum", 0, 1).await.unwrap();
-    bus.mark_replayed("sum", first[0].id).await.unwrap();
-    bus.dead_letter("sum", &travelling(1), "no", 5).await.unwrap();
+    bus.dead_letter(NAME, &events[0], "again", 5).await.unwrap();
+    let first = bus.dead_letters(NAME, 0, 1).await.unwrap();
+    bus.mark_replayed(NAME, first[0].id).await.unwrap();
+    bus.dead_letter(NAME, &travelling(1), "no", 5).await.unwrap();
 }
 
 const KEYS: [&str; 5] = ["stream", "ids", "meta", "groups", "members"];
@@ -155,11 +156,11 @@ async fn what_a_server_has_lost_is_noticed_and_read_from_the_history() {
         unreachable!()
     };
     let namespace = namespace.clone();
-    let fixture = sum::fixture_on(place).await;
+    let fixture = setup::fixture_on(place).await;
     let (bus, db, outbox) = (fixture.bus().await, fixture.db(), fixture.outbox().await);
-    let sum = Sum::new();
-    sum.strict.store(false, Ordering::SeqCst);
-    let group = sum.group(&fixture, &bus, owner(outbox.clone()).await);
+    let sums = Sums::new();
+    sums.strict.store(false, Ordering::SeqCst);
+    let group = sums.group(&fixture, &bus, owner(outbox.clone()).await).await;
     let relay = async || while outbox.relay_step(bus.as_ref()).await.unwrap() > 0 {};
     group.join().await.unwrap();
     fixture.write(&outbox, 1..=10).await;
@@ -217,10 +218,10 @@ async fn a_full_server_takes_no_more_events_and_gives_those_it_has() {
     let Some(server) = stores::own_redis(Durability::None).await else {
         return;
     };
-    let fixture = sum::fixture_on(Place::redis_at(&server.url)).await;
+    let fixture = setup::fixture_on(Place::redis_at(&server.url)).await;
     let (bus, db, outbox) = (fixture.bus().await, fixture.db(), fixture.outbox().await);
-    let sum = Sum::new();
-    let group = sum.group(&fixture, &bus, owner(outbox.clone()).await);
+    let sums = Sums::new();
+    let group = sums.group(&fixture, &bus, owner(outbox.clone()).await).await;
     group.join().await.unwrap();
     fixture.write(&outbox, 1..=10).await;
     outbox.relay_step(bus.as_ref()).await.unwrap();

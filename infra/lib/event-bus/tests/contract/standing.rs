@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::support::place::Place;
-use crate::support::sum::{Setup, Sum, drain, fixture_on, owner, setup_on, total};
+use crate::support::setup::{Setup, drain, fixture_on, owner, setup_on};
+use crate::support::sums::{NAME, Sums, total};
 use crate::support::{claim, take, travelling};
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -62,12 +63,13 @@ pub async fn nothing_is_delivered_while_a_group_is_paused(place: Place) {
 /// Members in two processes mind it at once and go on at once.
 pub async fn a_resumed_group_goes_on_at_once(place: Place) {
     let Setup {
-        fixture, bus, sum, ..
+        fixture, bus, sums, ..
     } = setup_on(place).await;
     let stop = CancellationToken::new();
     let (mut members, mut tasks) = (Vec::new(), Vec::new());
     for _ in 0..2 {
-        let member = Arc::new(sum.group(&fixture, &fixture.bus().await, StartAt::End));
+        let member = sums.group(&fixture, &fixture.bus().await, StartAt::End).await;
+        let member = Arc::new(member);
         let (running, stop) = (member.clone(), stop.clone());
         tasks.push(tokio::spawn(async move { running.run(stop).await }));
         members.push(member);
@@ -110,41 +112,40 @@ pub async fn a_paused_group_is_rebuilt_when_it_is_resumed(place: Place) {
     let fixture = fixture_on(place).await;
     let (outbox, bus) = (fixture.outbox().await, fixture.bus().await);
     fixture.write(&outbox, 1..=5).await;
-    let group = Sum::new().group(&fixture, &bus, owner(outbox.clone()).await);
+    let group = Sums::new()
+        .group(&fixture, &bus, owner(outbox.clone()).await)
+        .await;
     group.join().await.unwrap();
     group.pause().await.unwrap();
     fixture.write(&outbox, 6..=7).await;
-    group.request_rebuild().await.unwrap();
+    bus.missed("/users").await.unwrap();
     drain(&group).await;
     assert_eq!(group.status().state, GroupState::Paused);
     assert_eq!(total(&fixture.db()).await, (15, 5), "as it was");
-    let begun = bus
-        .begin_rebuild("sum", Uuid::new_v4(), LEASE, &[])
-        .await
-        .unwrap();
+    let begun = bus.begin_rebuild(NAME, Uuid::new_v4(), LEASE, &[]).await.unwrap();
     assert_eq!(begun, None);
-    assert_eq!(bus.progress("sum").await.unwrap(), None, "the wish is kept");
+    assert_eq!(bus.progress(NAME).await.unwrap(), None, "the wish is kept");
     group.resume().await.unwrap();
     drain(&group).await;
     assert_eq!(total(&fixture.db()).await, (28, 7));
     assert_eq!(group.status().state, GroupState::Running);
     // One that is under way when the group is paused ends, and then nothing more is delivered.
-    bus.request_rebuild("sum").await.unwrap();
+    bus.missed("/users").await.unwrap();
     let builder = Uuid::new_v4();
-    bus.begin_rebuild("sum", builder, LEASE, &[])
+    bus.begin_rebuild(NAME, builder, LEASE, &[])
         .await
         .unwrap()
         .unwrap();
     group.pause().await.unwrap();
-    bus.renew("sum", builder, LEASE).await.unwrap();
-    bus.finish_rebuild("sum", builder).await.unwrap();
-    assert!(bus.progress("sum").await.unwrap().unwrap().paused);
-    assert!(claim(&bus, "sum", builder, 1, LEASE).await.is_empty());
+    bus.renew(NAME, builder, LEASE).await.unwrap();
+    bus.finish_rebuild(NAME, builder).await.unwrap();
+    assert!(bus.progress(NAME).await.unwrap().unwrap().paused);
+    assert!(claim(&bus, NAME, builder, 1, LEASE).await.is_empty());
 }
 
 pub async fn lag_is_told_in_events_and_in_time(place: Place) {
     let Setup { bus, group, .. } = setup_on(place).await;
-    let waited = async |bus: &Arc<dyn Bus>| bus.progress("sum").await.unwrap().unwrap().waited;
+    let waited = async |bus: &Arc<dyn Bus>| bus.progress(NAME).await.unwrap().unwrap().waited;
     assert_eq!(waited(&bus).await, Duration::ZERO);
     group.step().await.unwrap();
     let idle = group.status();
@@ -174,18 +175,18 @@ pub async fn lag_is_told_in_events_and_in_time(place: Place) {
     group.resume().await.unwrap();
     // What was taken and not acknowledged is not done either.
     let (member, other) = (Uuid::new_v4(), Uuid::new_v4());
-    take(&bus, "sum", member, 1, LEASE).await;
+    take(&bus, NAME, member, 1, LEASE).await;
     assert!(waited(&bus).await >= Duration::from_millis(200));
-    bus.release("sum", member).await.unwrap();
-    let batch = take(&bus, "sum", other, 1, LEASE).await;
-    bus.acknowledge("sum", other, &batch).await.unwrap();
+    bus.release(NAME, member).await.unwrap();
+    let batch = take(&bus, NAME, other, 1, LEASE).await;
+    bus.acknowledge(NAME, other, &batch).await.unwrap();
     let first = appended.elapsed();
-    let progress = bus.progress("sum").await.unwrap().unwrap();
+    let progress = bus.progress(NAME).await.unwrap().unwrap();
     assert!(
         progress.lag == 1 && progress.waited < first,
         "{progress:?} {first:?}"
     );
-    bus.release("sum", other).await.unwrap();
+    bus.release(NAME, other).await.unwrap();
     drain(&group).await;
     let done = group.status();
     assert_eq!(
@@ -201,7 +202,7 @@ pub async fn a_member_that_fails_says_so(place: Place) {
     } = setup_on(place).await;
     let db = fixture.db();
     bus.append(&[travelling(1)]).await.unwrap();
-    sqlx::raw_sql("ALTER TABLE total RENAME TO elsewhere")
+    sqlx::raw_sql("ALTER TABLE users_sum RENAME TO elsewhere")
         .execute(&db)
         .await
         .unwrap();
@@ -212,9 +213,9 @@ pub async fn a_member_that_fails_says_so(place: Place) {
             (status.state, status.failures, status.lag_events),
             (GroupState::Failing, failures, Some(1))
         );
-        assert!(status.error.unwrap().contains("total"));
+        assert!(status.error.unwrap().contains("users_sum"));
     }
-    sqlx::raw_sql("ALTER TABLE elsewhere RENAME TO total")
+    sqlx::raw_sql("ALTER TABLE elsewhere RENAME TO users_sum")
         .execute(&db)
         .await
         .unwrap();
@@ -229,7 +230,7 @@ pub async fn a_member_that_fails_says_so(place: Place) {
     drain(&group).await;
     group.step().await.unwrap();
     assert_eq!(group.status().dead_letters, 1);
-    let letter = bus.dead_letters("sum", 0, 1).await.unwrap().remove(0);
-    bus.mark_replayed("sum", letter.id).await.unwrap();
-    assert_eq!(bus.waiting_letters("sum").await.unwrap(), 0);
+    let letter = bus.dead_letters(NAME, 0, 1).await.unwrap().remove(0);
+    bus.mark_replayed(NAME, letter.id).await.unwrap();
+    assert_eq!(bus.waiting_letters(NAME).await.unwrap(), 0);
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use emporium_event_bus::{Bus, ConsumerGroup, EventsReport, Outbox};
 
 use crate::support::place::Place;
-use crate::support::sum::{self, Sum, drain, owner, total};
+use crate::support::setup::{self, drain, owner};
+use crate::support::sums::{NAME, Sums, total};
 
 /// Relay and group work until there is nothing to do, as they do in running services.
 async fn settle(outbox: &Outbox, bus: &Arc<dyn Bus>, group: &ConsumerGroup) {
@@ -23,15 +24,15 @@ fn up_to(last: i64) -> (i64, i64) {
 }
 
 pub async fn moving_to_another_bus_and_back_loses_nothing_and_counts_once(place: Place) {
-    let fixture = sum::fixture_on(place).await;
+    let fixture = setup::fixture_on(place).await;
     let (db, outbox) = (fixture.db(), fixture.outbox().await);
     let start = owner(outbox.clone()).await;
     let (here, there) = (fixture.bus().await, Place::postgres().await.bus().await);
-    let sum = Sum::new();
-    sum.strict.store(false, Ordering::SeqCst);
-    let group_on = |bus: &Arc<dyn Bus>| sum.group(&fixture, bus, start.clone());
+    let sums = Sums::new();
+    sums.strict.store(false, Ordering::SeqCst);
+    let group_on = async |bus: &Arc<dyn Bus>| sums.group(&fixture, bus, start.clone()).await;
     fixture.write(&outbox, 1..=20).await;
-    settle(&outbox, &here, &group_on(&here)).await;
+    settle(&outbox, &here, &group_on(&here).await).await;
     assert_eq!(total(&db).await, up_to(20));
     let mut last = 20;
     for bus in [&there, &here, &there, &here] {
@@ -42,21 +43,21 @@ pub async fn moving_to_another_bus_and_back_loses_nothing_and_counts_once(place:
         fixture.write(&outbox, last + 11..=last + 15).await;
         last += 15;
         // Of new processes, as after a restart with another setting.
-        settle(&outbox, bus, &group_on(bus)).await;
+        settle(&outbox, bus, &group_on(bus).await).await;
         assert_eq!(total(&db).await, up_to(last));
-        assert_eq!(bus.progress("sum").await.unwrap().unwrap().lag, 0);
+        assert_eq!(bus.progress(NAME).await.unwrap().unwrap().lag, 0);
     }
 }
 
 /// Services move one by one: the consumer has read the history already when the owner still publishes elsewhere.
 pub async fn a_relay_that_comes_late_has_the_groups_rebuilt(place: Place) {
-    let fixture = sum::fixture_on(place).await;
+    let fixture = setup::fixture_on(place).await;
     let (db, outbox) = (fixture.db(), fixture.outbox().await);
     let start = owner(outbox.clone()).await;
     let (old, new) = (Place::postgres().await.bus().await, fixture.bus().await);
     fixture.write(&outbox, 1..=5).await;
     while outbox.relay_step(old.as_ref()).await.unwrap() > 0 {}
-    let group = Sum::new().group(&fixture, &new, start);
+    let group = Sums::new().group(&fixture, &new, start).await;
     group.join().await.unwrap();
     assert_eq!(total(&db).await, up_to(5));
     fixture.write(&outbox, 6..=8).await;
@@ -75,9 +76,10 @@ pub async fn a_relay_that_comes_late_has_the_groups_rebuilt(place: Place) {
 }
 
 pub async fn a_report_counts_what_is_under_way(place: Place) {
-    let fixture = sum::fixture_on(place).await;
+    let fixture = setup::fixture_on(place).await;
     let (outbox, bus) = (fixture.outbox().await, fixture.bus().await);
-    let group = Arc::new(Sum::new().group(&fixture, &bus, owner(outbox.clone()).await));
+    let start = owner(outbox.clone()).await;
+    let group = Arc::new(Sums::new().group(&fixture, &bus, start).await);
     let report = EventsReport::of(&bus).group(&group).outbox(&outbox).shared();
     assert_eq!(report.inspect().await.lag, None, "not built yet");
     group.join().await.unwrap();

@@ -10,7 +10,7 @@ use emporium_event_bus::bus::{Batch, BusError, Capability};
 use uuid::Uuid;
 
 use crate::support::place::Place;
-use crate::support::{claim, number, take, travelling};
+use crate::support::{built_from, claim, number, take, travelling};
 
 const LEASE: Duration = Duration::from_secs(30);
 const GROUP: &str = "sum";
@@ -211,14 +211,16 @@ pub async fn members_that_die_again_and_again_lose_nothing(place: Place) {
 pub async fn a_group_that_is_rebuilt_gives_nobody_anything(place: Place) {
     let bus = with_events(&place, 4).await;
     let (member, builder) = (Uuid::new_v4(), Uuid::new_v4());
+    let sources = ["/users".to_owned(), "/orders".to_owned()];
+    built_from(&bus, GROUP, &sources, 0).await;
     let taken = take(&bus, GROUP, member, 4, LEASE).await;
-    bus.request_rebuild("nobody").await.unwrap();
+    bus.missed("/nobody").await.unwrap();
     assert_eq!(bus.progress("nobody").await.unwrap(), None);
-    bus.request_rebuild(GROUP).await.unwrap();
+    bus.renew(GROUP, member, LEASE).await.unwrap();
+    bus.missed("/users").await.unwrap();
     assert!(is_lost(&bus.acknowledge(GROUP, member, &taken).await));
     assert!(is_lost(&bus.renew(GROUP, member, LEASE).await));
     assert!(is_lost(&bus.finish_rebuild(GROUP, builder).await), "not begun");
-    let sources = ["/users".to_owned(), "/orders".to_owned()];
     let begun = bus.begin_rebuild(GROUP, builder, LEASE, &sources).await.unwrap();
     assert_eq!(begun, Some(4));
     assert_eq!(

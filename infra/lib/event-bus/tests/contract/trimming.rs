@@ -5,8 +5,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::support::place::Place;
-use crate::support::sum::{Setup, drain, setup_on};
-use crate::support::{bus_numbers, take, travelling};
+use crate::support::setup::{Setup, drain, setup_on};
+use crate::support::sums::NAME;
+use crate::support::{built_from, bus_numbers, take, travelling};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -14,7 +15,7 @@ pub async fn trimming_stays_behind_the_slowest_group(place: Place) {
     let Setup { bus, group, .. } = setup_on(place).await;
     let events: Vec<_> = (1..=10).map(travelling).collect();
     bus.append(&events).await.unwrap();
-    bus.set_group("slow", 4).await.unwrap();
+    built_from(&bus, "slow", &["/users".to_owned()], 4).await;
     drain(&group).await;
     assert_eq!(
         bus.trim(Duration::from_hours(1)).await.unwrap(),
@@ -25,7 +26,8 @@ pub async fn trimming_stays_behind_the_slowest_group(place: Place) {
     assert_eq!(bus.trim(Duration::ZERO).await.unwrap(), 0);
     assert_eq!(bus_numbers(&bus).await, [5, 6, 7, 8, 9, 10]);
     // A group that stands still for its rebuild keeps what it has not passed.
-    bus.request_rebuild("slow").await.unwrap();
+    bus.missed("/users").await.unwrap();
+    assert_eq!(bus.progress("slow").await.unwrap(), None);
     assert_eq!(bus.trim(Duration::ZERO).await.unwrap(), 0);
     // One that is gone for good is removed by hand, and nothing is kept for it any more.
     bus.remove_group("slow").await.unwrap();
@@ -37,7 +39,7 @@ pub async fn trimming_stays_behind_the_slowest_group(place: Place) {
     assert_eq!(bus_numbers(&bus).await, [11, 10]);
     assert_eq!(bus.end().await.unwrap(), 12);
     // Without any group nobody has acknowledged anything.
-    bus.remove_group("sum").await.unwrap();
+    bus.remove_group(NAME).await.unwrap();
     assert_eq!(bus.trim(Duration::ZERO).await.unwrap(), 0);
 }
 
@@ -69,7 +71,7 @@ pub async fn a_long_backlog_is_trimmed_in_steps(place: Place) {
         let events: Vec<_> = (from..from + 2_000).map(travelling).collect();
         bus.append(&events).await.unwrap();
     }
-    bus.set_group("sum", 11_990).await.unwrap();
+    bus.set_group(NAME, 11_990).await.unwrap();
     assert_eq!(bus.trim(Duration::from_mins(10)).await.unwrap(), 0);
     assert_eq!(bus.trim(Duration::ZERO).await.unwrap(), 11_990);
     assert_eq!(bus_numbers(&bus).await, (11_990..12_000).collect::<Vec<_>>());

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::support::place::Place;
-use crate::support::sum::drain;
+use crate::support::setup::drain;
 use crate::support::sums::{NAME, World, added};
 
 pub const LEASE: Duration = Duration::from_secs(5);
@@ -275,6 +275,25 @@ pub async fn what_is_claimed_while_building_stays(place: Place) {
         .run_sql("UPDATE users_projections SET live_since = live_since - interval '31 days'")
         .await;
     assert!(projection.reap(month).await.unwrap() >= 10);
+}
+
+/// Who has built the group for the bus has switched and did not say so yet. What is asked for at that moment is not forgotten.
+pub async fn what_is_wanted_at_the_end_of_building_for_the_bus_is_done(place: Place) {
+    let (world, member) = settled(place, 4).await;
+    let builder = Uuid::new_v4();
+    world.bus.missed("/users").await.unwrap();
+    let sources = ["/users".to_owned()];
+    let begun = world.bus.begin_rebuild(NAME, builder, LEASE, &sources).await;
+    assert!(begun.unwrap().is_some());
+    member.request_rebuild().await.unwrap();
+    let wanted = world.standing().await.rebuild.unwrap();
+    assert_eq!(wanted.cause, Cause::Operator);
+    assert_eq!(member.rebuild_unit().await.unwrap(), Unit::Nothing, "not yet");
+    world.bus.finish_rebuild(NAME, builder).await.unwrap();
+    finish(&member).await;
+    let outcome = world.standing().await.outcome.unwrap();
+    assert_eq!((outcome.id, outcome.equal), (wanted.id, Some(true)));
+    assert_eq!(world.content().await, added(&ten()));
 }
 
 /// Somebody wants a rebuild of a group that has no histories to read: the other generation would be made empty, and live.

@@ -7,7 +7,7 @@ use emporium_test_kit::eventually;
 
 use crate::beside::{LEASE, finish, settled, ten};
 use crate::support::place::Place;
-use crate::support::sum::drain;
+use crate::support::setup::drain;
 use crate::support::sums::{NAME, World, added};
 
 pub async fn a_spoilt_projection_is_told_and_replaced(place: Place) {
@@ -43,7 +43,7 @@ pub async fn a_spoilt_projection_is_told_and_replaced(place: Place) {
 /// The consumer was mended meanwhile. The live one will never have that event, so it is not waited for.
 pub async fn an_event_that_was_put_aside_is_applied_by_a_rebuild(place: Place) {
     let world = World::on(place, 4).await;
-    world.strict.store(true, Ordering::SeqCst);
+    world.sums.strict.store(true, Ordering::SeqCst);
     let member = world.member(LEASE).await;
     let pings: Vec<_> = ten().into_iter().chain([(1, 13), (2, 14)]).collect();
     let without: Vec<_> = pings.iter().copied().filter(|ping| ping.1 != 13).collect();
@@ -60,7 +60,7 @@ pub async fn an_event_that_was_put_aside_is_applied_by_a_rebuild(place: Place) {
     let letters = world.bus.dead_letters(NAME, 0, 10).await.unwrap();
     assert_eq!((letters.len(), letters[0].replayed_at), (1, None));
     assert_eq!(world.bus.waiting_letters(NAME).await.unwrap(), 1);
-    world.strict.store(false, Ordering::SeqCst);
+    world.sums.strict.store(false, Ordering::SeqCst);
     member.request_rebuild().await.unwrap();
     finish(&member).await;
     assert_eq!(world.content().await, added(&pings));
@@ -80,13 +80,13 @@ pub async fn an_event_that_was_put_aside_is_applied_by_a_rebuild(place: Place) {
 /// Who rebuilt died between settling the letters and switching: whoever goes on does not wait for what never comes.
 pub async fn a_kill_after_letters_were_settled_is_gone_on_from(place: Place) {
     let world = World::on(place, 100).await;
-    world.strict.store(true, Ordering::SeqCst);
+    world.sums.strict.store(true, Ordering::SeqCst);
     let member = world.member(LEASE).await;
     drain(&member).await;
     world.write(&[(1, 12), (1, 13)]).await;
     world.relay().await;
     drain(&member).await;
-    world.strict.store(false, Ordering::SeqCst);
+    world.sums.strict.store(false, Ordering::SeqCst);
     member.request_rebuild().await.unwrap();
     for _ in 0..2 {
         assert_eq!(member.rebuild_unit().await.unwrap(), Unit::Done);
@@ -107,7 +107,7 @@ pub async fn a_kill_after_letters_were_settled_is_gone_on_from(place: Place) {
 /// after the switch, it is known.
 pub async fn a_letter_replayed_during_a_rebuild_counts_once_in_both(place: Place) {
     let world = World::on(place, 1).await;
-    world.strict.store(true, Ordering::SeqCst);
+    world.sums.strict.store(true, Ordering::SeqCst);
     let member = world.member(LEASE).await;
     drain(&member).await;
     world.write(&[(1, 12), (1, 13), (2, 14)]).await;
@@ -116,7 +116,7 @@ pub async fn a_letter_replayed_during_a_rebuild_counts_once_in_both(place: Place
     let letters = world.bus.dead_letters(NAME, 0, 10).await.unwrap();
     member.request_rebuild().await.unwrap();
     assert_eq!(member.rebuild_unit().await.unwrap(), Unit::Done);
-    world.strict.store(false, Ordering::SeqCst);
+    world.sums.strict.store(false, Ordering::SeqCst);
     member.replay(&letters[0]).await.unwrap();
     let pings = [(1, 12), (1, 13), (2, 14)];
     assert_eq!(world.content().await, added(&pings));

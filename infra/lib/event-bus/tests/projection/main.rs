@@ -21,6 +21,7 @@ macro_rules! on_every_bus {
                 beside::a_bus_that_lacks_events_has_the_other_generation_built
                 beside::what_another_bus_left_half_built_is_finished
                 beside::what_is_claimed_while_building_stays
+                beside::what_is_wanted_at_the_end_of_building_for_the_bus_is_done
                 differences::a_spoilt_projection_is_told_and_replaced
                 differences::an_event_that_was_put_aside_is_applied_by_a_rebuild
                 differences::a_kill_after_letters_were_settled_is_gone_on_from

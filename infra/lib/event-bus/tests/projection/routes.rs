@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use emporium_event_bus::projection::{ProjectionList, ProjectionStatus};
-use emporium_event_bus::{ConsumerGroup, GroupState, Projections};
+use emporium_event_bus::{ConsumerGroup, GroupState, Projections, StartAt};
 use emporium_service_kit::auth::{Callers, Secret};
 use emporium_service_kit::{Api, Service, ServiceName, serve};
 use emporium_test_kit::{Caller, eventually};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::beside::{LEASE, settled};
 use crate::support::place::Place;
-use crate::support::sum::Sum;
+use crate::support::setup::Plain;
 use crate::support::sums::{NAME, World, added};
 
 /// Reads an answer.
@@ -37,14 +37,14 @@ struct Served {
 async fn served() -> Served {
     let (world, _) = settled(Place::postgres().await, 4).await;
     let member = Arc::new(world.member(LEASE).await);
-    let sessions = Arc::new(Sum::new().group(&world.fixture, &world.bus, world.start.clone()));
+    let plain = Arc::new(Plain::group(&world.bus, StartAt::End));
     let mut environment = world.fixture.environment.clone();
     let (operator, orders) = (Secret::generate(), Secret::generate());
     environment.callers = Callers::from_secrets(
         ServiceName::Users,
         [(ServiceName::Operator, &operator), (ServiceName::Orders, &orders)],
     );
-    let api: Api<()> = Api::default().merge(Projections::of([&member, &sessions]).api());
+    let api: Api<()> = Api::default().merge(Projections::of([&member, &plain]).api());
     let (running_member, stop) = (member.clone(), environment.shutdown.clone());
     let service = Service::new(api.with_state(())).task("consumer", move || {
         let (member, stop) = (running_member.clone(), stop.clone());
@@ -82,9 +82,9 @@ async fn an_operator_pauses_resumes_and_rebuilds() {
     let names: Vec<_> = list
         .items
         .iter()
-        .map(|item| (&*item.name, item.generations, item.rebuildable))
+        .map(|item| (&*item.name, item.rebuildable))
         .collect();
-    assert_eq!(names, [(NAME, true, true), ("sum", false, true)]);
+    assert_eq!(names, [(NAME, true), ("plain", false)]);
     let status: ProjectionStatus = operator
         .post("/projections/sums/pause", json!({}))
         .await
@@ -156,13 +156,13 @@ async fn dead_letters_belong_to_their_projection_and_strangers_are_refused() {
     let id = letters["items"][0]["id"].as_i64().unwrap();
     assert_eq!(served.status().await.group.dead_letters, 1);
     let others: Value = operator
-        .get("/projections/sum/dead-letters")
+        .get("/projections/plain/dead-letters")
         .await
         .expect(200)
         .json();
     assert_eq!(others["items"], json!([]));
     operator
-        .post(&format!("/projections/sum/dead-letters/{id}/replay"), json!({}))
+        .post(&format!("/projections/plain/dead-letters/{id}/replay"), json!({}))
         .await
         .expect(404);
     let replayed: Value = operator
@@ -192,5 +192,20 @@ async fn dead_letters_belong_to_their_projection_and_strangers_are_refused() {
             .expect(403);
     }
     served.orders.get("/projections").await.expect(403);
+    served.running.stop().await;
+}
+
+/// What has no generations says so, in place of doing nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_rebuilt_is_refused() {
+    let served = served().await;
+    let problem: Value = served
+        .operator
+        .post("/projections/plain/rebuild", json!({}))
+        .await
+        .expect_problem(409, "not-rebuildable");
+    assert!(problem["detail"].as_str().unwrap().contains("plain"), "{problem}");
+    let status: ProjectionStatus = served.operator.get("/projections/plain").await.expect(200).json();
+    assert!(!status.rebuildable && status.rebuild.is_none() && status.outcome.is_none());
     served.running.stop().await;
 }

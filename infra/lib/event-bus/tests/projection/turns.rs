@@ -35,16 +35,16 @@ pub async fn filling_and_living_effects_take_turns(place: Place) {
     assert_eq!(member.rebuild_unit().await.unwrap(), Unit::Done);
     world.write(&[(1, 100)]).await;
     world.relay().await;
-    world.closed.send_replace(true);
+    world.sums.closed.send_replace(true);
     let living = world.member(LEASE).await;
     let living = tokio::spawn(async move { living.step().await });
-    world.entered.notified().await;
+    world.sums.entered.notified().await;
     let filling = tokio::spawn(async move {
         member.rebuild_unit().await.unwrap();
         member
     });
     waits_for_a_row(&world, "UPDATE users_projections%").await;
-    world.closed.send_replace(false);
+    world.sums.closed.send_replace(false);
     assert!(living.await.unwrap().unwrap() > 0);
     finish(&filling.await.unwrap()).await;
     let pings: Vec<_> = ten().into_iter().chain([(1, 100)]).collect();
@@ -75,12 +75,12 @@ pub async fn nobody_switches_under_an_effect(place: Place) {
     assert!(row_is_free(&world).await);
     world.write(&[(1, 100)]).await;
     world.relay().await;
-    world.closed.send_replace(true);
+    world.sums.closed.send_replace(true);
     let living = world.member(LEASE).await;
     let living = tokio::spawn(async move { living.step().await });
-    world.entered.notified().await;
+    world.sums.entered.notified().await;
     assert!(!row_is_free(&world).await, "the effect holds it");
-    world.closed.send_replace(false);
+    world.sums.closed.send_replace(false);
     living.await.unwrap().unwrap();
     assert!(row_is_free(&world).await);
 }

@@ -3,7 +3,7 @@
 
 pub mod place;
 pub mod random;
-pub mod sum;
+pub mod setup;
 pub mod sums;
 
 use std::sync::Arc;
@@ -115,6 +115,17 @@ pub async fn bus_numbers(bus: &Arc<dyn Bus>) -> Vec<i64> {
     }
     bus.remove_group("look").await.unwrap();
     found
+}
+
+/// Makes a group that was built from these histories, or builds it anew, and has it go on after `position`.
+pub async fn built_from(bus: &Arc<dyn Bus>, group: &str, sources: &[String], position: i64) {
+    let builder = Uuid::new_v4();
+    let begun = bus
+        .begin_rebuild(group, builder, Duration::from_secs(30), sources)
+        .await;
+    assert!(begun.unwrap().is_some());
+    bus.finish_rebuild(group, builder).await.unwrap();
+    bus.set_group(group, position).await.unwrap();
 }
 
 /// What a member gets, which has to be something.

@@ -6,20 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use emporium_event_bus::history::{self, HistoryQuery};
 use emporium_event_bus::projection::{Generations, Standing};
 use emporium_event_bus::{
-    ApplyError, Bus, CloudEvent, Consumer, ConsumerGroup, EventData, GenerationHandler, Outbox,
-    PostgresProjection, StartAt, Table, outbox,
+    ApplyError, Bus, CloudEvent, ConsumerGroup, EventData, GenerationHandler, Outbox, PostgresProjection,
+    StartAt, Table,
 };
-use emporium_service_kit::extract::Query;
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::{Db, ServiceName, Tx};
-
 use tokio::sync::{Notify, watch};
 
 use super::place::Place;
-use super::{Fixture, Ping, sum};
+use super::setup::{fixture_on, owner_in_pages};
+use super::{Fixture, Ping};
 
 /// The projection, its group and its tables.
 pub const NAME: &str = "sums";
@@ -27,6 +25,8 @@ pub const NAME: &str = "sums";
 /// Sum and count by writer.
 pub type Content = BTreeMap<i64, (i64, i64)>;
 
+/// What it does with events, and how it behaves.
+#[derive(Clone)]
 pub struct Sums {
     /// Refuses the number 13.
     pub strict: Arc<AtomicBool>,
@@ -34,6 +34,36 @@ pub struct Sums {
     pub closed: watch::Sender<bool>,
     /// Told of every effect that has to wait.
     pub entered: Arc<Notify>,
+}
+
+impl Sums {
+    /// One that refuses the number 13.
+    pub fn new() -> Self {
+        Self {
+            strict: Arc::new(AtomicBool::new(true)),
+            closed: watch::Sender::new(false),
+            entered: Arc::default(),
+        }
+    }
+
+    /// The projection that it is, as another process opens it.
+    pub async fn projection(&self, db: Db) -> PostgresProjection<Self> {
+        self.named(NAME, db).await
+    }
+
+    /// The same under another name.
+    pub async fn named(&self, name: &str, db: Db) -> PostgresProjection<Self> {
+        PostgresProjection::open(db, ServiceName::Users, name, self.clone())
+            .await
+            .unwrap()
+    }
+
+    /// A group of this consumer.
+    pub async fn group(&self, fixture: &Fixture, bus: &Arc<dyn Bus>, start: StartAt) -> ConsumerGroup {
+        let consumer = Arc::new(self.projection(fixture.db()).await);
+        let metrics = Metrics::new(ServiceName::Users);
+        ConsumerGroup::new(bus.clone(), NAME, consumer, start, &metrics)
+    }
 }
 
 #[async_trait]
@@ -55,15 +85,12 @@ impl GenerationHandler for Sums {
             self.entered.notify_one();
         }
         self.closed.subscribe().wait_for(|closed| !closed).await.unwrap();
-        let mut added = Content::new();
-        for event in events {
-            let ping: Ping = event.data()?;
-            if ping.number == 13 && self.strict.load(Ordering::SeqCst) {
-                return Err(ApplyError::Rejected("thirteen".to_owned()));
-            }
-            let sum = added.entry(ping.writer).or_default();
-            *sum = (sum.0 + ping.number, sum.1 + 1);
-        }
+        let pings: Vec<Ping> = events
+            .iter()
+            .map(|event| event.data())
+            .collect::<Result<_, _>>()?;
+        let pairs: Vec<_> = pings.iter().map(|ping| (ping.writer, ping.number)).collect();
+        let added = added(&pairs);
         sqlx::query(
             "INSERT INTO users_sum AS s (generation, writer, total, number)
              SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[])
@@ -76,8 +103,36 @@ impl GenerationHandler for Sums {
         .bind(added.values().map(|sum| sum.1).collect::<Vec<_>>())
         .execute(tx)
         .await?;
+        // After the effect, which has to be undone.
+        if pings.iter().any(|ping| ping.number == 13) && self.strict.load(Ordering::SeqCst) {
+            return Err(ApplyError::Rejected("thirteen".to_owned()));
+        }
         Ok(())
     }
+}
+
+/// Makes its tables.
+pub async fn make_tables(db: &Db) {
+    sqlx::raw_sql(
+        "CREATE TABLE users_sum (generation smallint NOT NULL, writer bigint NOT NULL, total bigint NOT NULL,
+           number bigint NOT NULL, PRIMARY KEY (generation, writer)) PARTITION BY LIST (generation);
+         CREATE TABLE users_sum_g0 PARTITION OF users_sum FOR VALUES IN (0);
+         CREATE TABLE users_sum_g1 PARTITION OF users_sum FOR VALUES IN (1)",
+    )
+    .execute(db)
+    .await
+    .unwrap();
+}
+
+/// Sum and count of all writers, as a query of the service reads them.
+pub async fn total(db: &Db) -> (i64, i64) {
+    sqlx::query_as(
+        "SELECT coalesce(sum(total), 0)::bigint, coalesce(sum(number), 0)::bigint FROM users_sum
+         WHERE generation = (SELECT live FROM users_projections WHERE projection = 'sums')",
+    )
+    .fetch_one(db)
+    .await
+    .unwrap()
 }
 
 /// An owner's outbox, a bus, and the tables of the projection, all in one database but the bus.
@@ -86,33 +141,20 @@ pub struct World {
     pub bus: Arc<dyn Bus>,
     pub outbox: Outbox,
     pub start: StartAt,
-    pub strict: Arc<AtomicBool>,
-    pub closed: watch::Sender<bool>,
-    pub entered: Arc<Notify>,
+    pub sums: Sums,
 }
 
 impl World {
-    /// With nothing written yet. The history is served in pages of at most `page` events.
+    /// With nothing written yet. The history is served in pages of at most `page` events, and 13 is a number as any other.
     pub async fn on(place: Place, page: i64) -> Self {
-        let fixture = Fixture::on(place).await;
-        let db = fixture.db();
-        outbox::migrate(&db, ServiceName::Users).await.unwrap();
-        sqlx::raw_sql(
-            "CREATE TABLE users_sum (generation smallint NOT NULL, writer bigint NOT NULL, total bigint NOT NULL,
-               number bigint NOT NULL, PRIMARY KEY (generation, writer)) PARTITION BY LIST (generation);
-             CREATE TABLE users_sum_g0 PARTITION OF users_sum FOR VALUES IN (0);
-             CREATE TABLE users_sum_g1 PARTITION OF users_sum FOR VALUES IN (1)",
-        )
-        .execute(&db)
-        .await
-        .unwrap();
+        let fixture = fixture_on(place).await;
         let outbox = fixture.outbox().await;
+        let sums = Sums::new();
+        sums.strict.store(false, Ordering::SeqCst);
         Self {
             bus: fixture.bus().await,
-            start: owner(outbox.clone(), page).await,
-            strict: Arc::default(),
-            closed: watch::Sender::new(false),
-            entered: Arc::default(),
+            start: owner_in_pages(outbox.clone(), page).await,
+            sums,
             outbox,
             fixture,
         }
@@ -123,14 +165,7 @@ impl World {
     }
 
     pub async fn projection(&self) -> PostgresProjection<Sums> {
-        let handler = Sums {
-            strict: self.strict.clone(),
-            closed: self.closed.clone(),
-            entered: self.entered.clone(),
-        };
-        PostgresProjection::open(self.db(), ServiceName::Users, NAME, handler)
-            .await
-            .unwrap()
+        self.sums.projection(self.db()).await
     }
 
     /// A member, as in another process.
@@ -139,9 +174,8 @@ impl World {
     }
 
     pub async fn member_on(&self, bus: &Arc<dyn Bus>, lease: Duration) -> ConsumerGroup {
-        let consumer: Arc<dyn Consumer> = Arc::new(self.projection().await);
-        let metrics = Metrics::new(ServiceName::Users);
-        ConsumerGroup::new(bus.clone(), NAME, consumer, self.start.clone(), &metrics).with_lease(lease)
+        let group = self.sums.group(&self.fixture, bus, self.start.clone()).await;
+        group.with_lease(lease)
     }
 
     /// Writes pings of writers in one transaction.
@@ -191,19 +225,4 @@ pub fn added(pings: &[(i64, i64)]) -> Content {
         *sum = (sum.0 + number, sum.1 + 1);
     }
     sums
-}
-
-async fn owner(outbox: Outbox, page: i64) -> StartAt {
-    let serve = move |Query(mut query): Query<HistoryQuery>| {
-        let outbox = outbox.clone();
-        async move {
-            query.limit = query.limit.min(page);
-            history::serve_page(&outbox, Query(query)).await
-        }
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = sum::client(&format!("http://{}", listener.local_addr().unwrap()));
-    let app = axum::Router::new().route("/events", axum::routing::get(serve));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    StartAt::Histories(vec![client])
 }

@@ -88,6 +88,19 @@ impl fmt::Display for Durability {
     }
 }
 
+/// Something that a server may promise about acknowledged writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promise {
+    /// They are there after the server's process ended.
+    SurvivesRestart,
+    /// They are there after the machine lost its power.
+    SurvivesPowerLoss,
+    /// They are there after a replica has taken over.
+    SurvivesFailover,
+    /// None of them is thrown out when memory is full.
+    KeepsWhenFull,
+}
+
 /// What becomes of acknowledged writes on this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promises {
@@ -117,6 +130,19 @@ impl Promises {
     /// Whether they are there after the machine lost its power. A server that does not tell does not promise.
     pub fn survive_power_loss(&self) -> bool {
         matches!(&self.durability, Durability::AppendOnly(fsync) if fsync == "always")
+    }
+
+    /// Those that this server does not give: what a store on it lacks.
+    pub fn lacking(&self) -> impl Iterator<Item = Promise> {
+        let given = [
+            (self.survive_restart(), Promise::SurvivesRestart),
+            (self.survive_power_loss(), Promise::SurvivesPowerLoss),
+            (!self.replicated, Promise::SurvivesFailover),
+            (!self.evicts, Promise::KeepsWhenFull),
+        ];
+        given
+            .into_iter()
+            .filter_map(|(given, promise)| (!given).then_some(promise))
     }
 }
 
@@ -184,5 +210,28 @@ mod tests {
         );
         assert_eq!(other.product(), "Redis 8.2.3");
         assert!(other.is_cluster() && !other.evicts());
+    }
+
+    #[test]
+    fn what_is_lacking_follows_from_the_servers_settings() {
+        use Promise::{KeepsWhenFull, SurvivesFailover, SurvivesPowerLoss, SurvivesRestart};
+        let lacking = |durability: &Durability, info: &Info| -> Vec<Promise> {
+            Promises::of(durability.clone(), info).lacking().collect()
+        };
+        let append = |fsync: &str| Durability::AppendOnly(fsync.to_owned());
+        let (plain, replicated) = (
+            Info::parse("connected_slaves:0"),
+            Info::parse("connected_slaves:2"),
+        );
+        let evicting = Info::parse("maxmemory:9\r\nmaxmemory_policy:volatile-ttl");
+        assert_eq!(lacking(&append("always"), &plain), []);
+        assert_eq!(lacking(&append("everysec"), &plain), [SurvivesPowerLoss]);
+        assert_eq!(lacking(&Durability::Hidden, &plain), [SurvivesPowerLoss]);
+        assert_eq!(
+            lacking(&Durability::None, &plain),
+            [SurvivesRestart, SurvivesPowerLoss]
+        );
+        assert_eq!(lacking(&append("always"), &replicated), [SurvivesFailover]);
+        assert_eq!(lacking(&append("always"), &evicting), [KeepsWhenFull]);
     }
 }

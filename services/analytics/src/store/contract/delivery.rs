@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use emporium_event_bus::{ApplyError, CloudEvent};
-use futures::future::{join, join_all};
+use emporium_test_kit::projection::{members_deliver, refuses_the_unreadable};
+use futures::future::join;
 use time::Duration;
 use uuid::Uuid;
 
@@ -48,22 +48,7 @@ pub async fn members_at_the_same_time_count_once(store: Store) {
             at,
         ));
     }
-    let projection = store.projection();
-    let member = |turn: usize| {
-        let (projection, events) = (projection.clone(), &events);
-        async move {
-            // Each begins elsewhere and has batches of its own size, so that they overlap in every way.
-            let mut mine: Vec<&CloudEvent> =
-                events.iter().cycle().skip(turn * 37).take(events.len()).collect();
-            if turn.is_multiple_of(2) {
-                mine.reverse();
-            }
-            for batch in mine.chunks(5 + 3 * turn) {
-                projection.apply(batch).await.unwrap();
-            }
-        }
-    };
-    join_all((0..6).map(member)).await;
+    members_deliver(&*store.projection(), &events).await;
     let both = days(NOON.date() - Duration::DAY, NOON.date());
     let sales = total(&store, both, By::Day).await;
     assert_eq!(
@@ -132,16 +117,7 @@ pub async fn answers_are_of_one_moment(store: Store) {
 /// An event that nobody can read is refused with its name, and nothing of its batch stays.
 pub async fn unreadable_events_are_refused(store: Store) {
     let good = order_event("confirmed", &order(None, NOON, "GB", &[]), NOON);
-    let mut bad = good.clone();
-    bad.id = Uuid::now_v7();
-    bad.data = serde_json::value::to_raw_value(&serde_json::json!({"order_id": 7})).unwrap();
-    let refused = store.projection().apply(&[&good, &bad]).await.unwrap_err();
-    let text = refused.to_string();
-    assert!(matches!(refused, ApplyError::Rejected(_)), "{text}");
-    assert!(
-        text.contains("order.confirmed.v1") && text.contains(&bad.id.to_string()),
-        "{text}"
-    );
+    refuses_the_unreadable(&*store.projection(), &good).await;
     assert_eq!(total(&store, today(), By::Day).await.orders, Some(0));
     apply(&store, &[good]).await;
     assert_eq!(total(&store, today(), By::Day).await.orders, Some(1));

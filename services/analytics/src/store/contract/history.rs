@@ -4,7 +4,7 @@ use emporium_event_bus::CloudEvent;
 use emporium_service_kit::Money;
 use emporium_service_kit::days::Days;
 use rand::rngs::StdRng;
-use rand::seq::{IndexedRandom, SliceRandom};
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -14,24 +14,12 @@ use uuid::{Builder, Uuid};
 use crate::events::{Facts, Line, Order, Outcome, Payment, Product, Refund};
 use crate::model::{Activity, What};
 
-/// An event, as an owner writes it.
-pub fn event(kind: &str, subject: Uuid, version: i64, at: OffsetDateTime, data: &Value) -> CloudEvent {
-    let source = match kind.split('.').next() {
-        Some("payment") => "/payments",
-        Some("product") => "/catalog",
-        _ => "/orders",
-    };
+/// An event of a subject's version.
+fn event(kind: &str, subject: Uuid, version: i64, at: OffsetDateTime, data: &Value) -> CloudEvent {
     CloudEvent {
-        specversion: "1.0".to_owned(),
-        id: Uuid::now_v7(),
-        source: source.to_owned(),
-        kind: kind.to_owned(),
         subject: subject.to_string(),
-        time: at,
-        datacontenttype: "application/json".to_owned(),
         aggregateversion: version,
-        traceparent: None,
-        data: serde_json::value::to_raw_value(data).unwrap(),
+        ..emporium_test_kit::event(kind, at, data)
     }
 }
 
@@ -325,19 +313,4 @@ pub fn random(seed: u64, number: u16) -> History {
         activities,
         events,
     }
-}
-
-/// Every event one to three times, in any order, in batches of any size.
-pub fn deliveries<'a, T>(items: &'a [T], rng: &mut StdRng) -> Vec<Vec<&'a T>> {
-    let mut all: Vec<&T> = items
-        .iter()
-        .flat_map(|item| std::iter::repeat_n(item, rng.random_range(1..=3)))
-        .collect();
-    all.shuffle(rng);
-    let mut batches = Vec::new();
-    while !all.is_empty() {
-        let size = rng.random_range(1..=all.len().min(40));
-        batches.push(all.split_off(all.len() - size));
-    }
-    batches
 }

@@ -1,10 +1,11 @@
 //! The part of the suite about servers that die, or stand still, in the middle of the work.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use emporium_event_bus::{ApplyError, CloudEvent};
-use emporium_service_kit::StoreError;
-use emporium_test_kit::{OwnServer, eventually};
+use emporium_event_bus::CloudEvent;
+use emporium_test_kit::contract::{all_away, away};
+use emporium_test_kit::eventually;
+use emporium_test_kit::projection::{deliver, deliver_through_kills};
 use futures::future::join;
 use uuid::Uuid;
 
@@ -15,32 +16,9 @@ use crate::store::Ranking;
 
 /// Longest time until a store that is back has to be used again, in seconds.
 const RECOVERY_MAX: u64 = 5;
-/// Events of a batch.
-const BATCH: usize = 5;
 
-/// A store on a server of the test's own, which keeps all that it acknowledges.
-pub struct Own {
-    pub store: Store,
-    pub server: Box<dyn OwnServer>,
-}
-
-/// Delivers batches as the bus does: each again until it is acknowledged.
-async fn deliver(store: &Store, events: &[CloudEvent], done: &AtomicUsize) {
-    for batch in events.chunks(BATCH) {
-        let batch: Vec<&CloudEvent> = batch.iter().collect();
-        loop {
-            match store.projection().apply(&batch).await {
-                Ok(()) => break,
-                // Not a tight loop while nobody is there.
-                Err(ApplyError::Unavailable(_)) => {
-                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-                }
-                Err(error) => panic!("{error}"),
-            }
-        }
-        done.fetch_add(1, Ordering::SeqCst);
-    }
-}
+/// What is tested.
+pub type Own = emporium_test_kit::Own<Store>;
 
 /// The server is killed while events and activities come, and starts again: each of them is there once.
 pub async fn a_restart_loses_nothing(own: Own) {
@@ -49,7 +27,7 @@ pub async fn a_restart_loses_nothing(own: Own) {
     let events: Vec<CloudEvent> = (0..6_000)
         .map(|_| order_event("confirmed", &order(None, NOON, "GB", &[(product, 1, 100)]), NOON))
         .collect();
-    let (done, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (projection, stopped) = (store.projection(), AtomicBool::new(false));
     let visits = async {
         let mut sent = 0;
         while !stopped.load(Ordering::SeqCst) {
@@ -64,19 +42,8 @@ pub async fn a_restart_loses_nothing(own: Own) {
         }
         sent
     };
-    let torment = async {
-        for mark in [100, 400] {
-            eventually("so many batches are acknowledged", 20, async || {
-                (done.load(Ordering::SeqCst) >= mark).then_some(())
-            })
-            .await;
-            server.kill().await;
-            assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
-            server.restart().await;
-        }
-    };
     let feeding = async {
-        join(deliver(&store, &events, &done), torment).await;
+        deliver_through_kills(&*projection, &events, &*server, async || store.ping().await).await;
         stopped.store(true, Ordering::SeqCst);
     };
     let (sent, ()) = join(visits, feeding).await;
@@ -85,7 +52,7 @@ pub async fn a_restart_loses_nothing(own: Own) {
     assert_eq!((sales.orders, sales.gross), (Some(6_000), gbp(6_000 * 350)));
     assert_eq!(store.funnel(today()).await.unwrap().total.visitors, sent);
     // Delivered once more, all of it is known.
-    deliver(&store, &events[..500], &done).await;
+    deliver(&*projection, &events[..500]).await;
     assert_eq!(total(&store, today(), By::Category).await.units, 6_000);
 }
 
@@ -103,47 +70,29 @@ pub async fn a_pause_is_an_error_in_time(own: Own) {
         category: None,
         limit: 5,
     };
-    let projection = store.projection();
-    let calls = async {
-        let reads = futures::future::join_all([
-            is_away(store.revenue(today(), GBP, By::Country, 5)),
-            is_away(store.top_products(&ranking)),
-            is_away(store.funnel(today())),
-            is_away(store.cohorts(today())),
-            is_away(store.baskets(today(), GBP)),
-            is_away(store.repeat(today())),
-            is_away(store.live(NOON, GBP)),
-            is_away(store.empty_searches(today(), 5)),
-            is_away(store.totals(today())),
-            is_away(store.record(std::slice::from_ref(&item), 9)),
-            is_away(store.close_days(NOON.date(), 5)),
-            is_away(store.ping()),
-        ]);
-        join(reads, projection.apply(&[&event])).await
-    };
-    let (reads, applied) = tokio::time::timeout(server.error_max(), calls)
-        .await
-        .expect("errors in time");
-    for (n, unavailable) in reads.into_iter().enumerate() {
-        assert!(
-            unavailable,
-            "call {n} said something else than that the store is away"
-        );
-    }
-    assert!(matches!(applied, Err(ApplyError::Unavailable(_))), "{applied:?}");
+    let (projection, events) = (store.projection(), [&event]);
+    let calls = [
+        away("revenue", store.revenue(today(), GBP, By::Country, 5)),
+        away("top_products", store.top_products(&ranking)),
+        away("funnel", store.funnel(today())),
+        away("cohorts", store.cohorts(today())),
+        away("baskets", store.baskets(today(), GBP)),
+        away("repeat", store.repeat(today())),
+        away("live", store.live(NOON, GBP)),
+        away("empty_searches", store.empty_searches(today(), 5)),
+        away("totals", store.totals(today())),
+        away("record", store.record(std::slice::from_ref(&item), 9)),
+        away("close_days", store.close_days(NOON.date(), 5)),
+        away("ping", store.ping()),
+        away("apply", projection.apply(&events)),
+    ];
+    all_away(server.error_max(), calls).await;
     server.resume().await;
     eventually("it works again", RECOVERY_MAX, async || {
-        store.projection().apply(&[&event]).await.ok()?;
+        projection.apply(&events).await.ok()?;
         store.record(std::slice::from_ref(&item), 9).await.ok()
     })
     .await;
     assert_eq!(total(&store, today(), By::Day).await.orders, Some(1));
     assert_eq!(store.funnel(today()).await.unwrap().total.began_checkout, 1);
-}
-
-/// Whether a call says that the store is away.
-fn is_away<'a, T>(
-    call: impl Future<Output = Result<T, StoreError>> + Send + 'a,
-) -> futures::future::BoxFuture<'a, bool> {
-    Box::pin(async move { matches!(call.await, Err(StoreError::Unavailable(_))) })
 }

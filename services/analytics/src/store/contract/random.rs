@@ -1,18 +1,14 @@
 //! Random histories, delivered in any order, any number of times, to both generations differently: the generations are equal,
 //! and the figures are those of an in-memory oracle.
 
-use std::time::Duration;
-
 use emporium_event_bus::CloudEvent;
-use emporium_event_bus::history::HistoryItem;
-use emporium_event_bus::projection::{Cursor, Generations, Piece, Work};
 use emporium_service_kit::{Currency, Money};
+use emporium_test_kit::projection::{Beside, deliveries};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use uuid::Uuid;
 
-use super::history::{HISTORIES, History, deliveries, random};
+use super::history::{HISTORIES, History, random};
 use super::{GBP, Store, days, oracle};
 use crate::model::{By, Rank, Totals};
 use crate::store::Ranking;
@@ -27,19 +23,23 @@ pub async fn any_order_and_repetition_gives_the_same(store: Store) {
     let mut rng = StdRng::seed_from_u64(seed);
     let first = rng.random_range(0..HISTORIES - SEQUENCES);
     let projection = store.projection();
-    let generations = projection.generations().unwrap();
-    let work = begin(generations).await;
+    let beside = Beside::begin(&*projection, &["/orders"]).await;
     for number in first..first + SEQUENCES {
         let history = random(seed, number);
-        deliver(&store, generations, &work, &history, &mut rng).await;
+        let events: Vec<&CloudEvent> = history.events.iter().collect();
+        beside.deliver(&events, &mut rng).await;
+        for batch in deliveries(&history.activities, &mut rng) {
+            let batch: Vec<_> = batch.into_iter().cloned().collect();
+            store.record(&batch, 1_000_000).await.unwrap();
+        }
         check(&store, &history, &mut rng).await;
         if (number - first) % COMPARED_EVERY == COMPARED_EVERY - 1 {
-            equal(generations, &work, number).await;
+            beside.are_equal(&format!("by history {number}")).await;
         }
     }
     // What was built the other way is read now, and says the same.
-    let comparison = generations.compare(&work, &[]).await.unwrap().unwrap();
-    let outcome = generations.switch(&work, Some(&comparison)).await.unwrap();
+    let comparison = beside.compare().await.unwrap();
+    let outcome = beside.switch(&comparison).await;
     assert_eq!(
         (outcome.equal, outcome.tables.len()),
         (Some(true), comparison.tables.len())
@@ -58,73 +58,6 @@ fn random_without_ids() -> History {
     history.facts = crate::events::Facts::default();
     (history.versions, history.activities, history.events) = Default::default();
     history
-}
-
-async fn begin(generations: &dyn Generations) -> Work {
-    let (member, lease) = (Uuid::new_v4(), Duration::from_mins(10));
-    let rebuild = generations.want().await.unwrap();
-    assert_eq!(
-        generations.take(member, lease).await.unwrap().unwrap().id,
-        rebuild
-    );
-    let work = Work {
-        rebuild,
-        member,
-        lease,
-    };
-    generations.begin(&work, &["/orders".to_owned()]).await.unwrap();
-    work
-}
-
-/// The built generation gets some of the events first, in an order of its own, as if from a history; then both get all of
-/// them, and it passes over those that it has.
-async fn deliver(
-    store: &Store,
-    generations: &dyn Generations,
-    work: &Work,
-    history: &History,
-    rng: &mut StdRng,
-) {
-    for batch in deliveries(&history.events, rng) {
-        if rng.random_bool(0.7) {
-            fill(generations, work, &batch).await;
-        }
-    }
-    let projection = store.projection();
-    for batch in deliveries(&history.events, rng) {
-        projection.apply(&batch).await.unwrap();
-    }
-    for batch in deliveries(&history.activities, rng) {
-        let batch: Vec<_> = batch.into_iter().cloned().collect();
-        store.record(&batch, 1_000_000).await.unwrap();
-    }
-}
-
-async fn fill(generations: &dyn Generations, work: &Work, events: &[&CloudEvent]) {
-    let items: Vec<HistoryItem> = (1..)
-        .zip(events)
-        .map(|(position, event)| HistoryItem {
-            position,
-            event: (*event).clone(),
-            recorded_at: None,
-        })
-        .collect();
-    let piece = Piece {
-        owner: "/orders",
-        items: &items.iter().collect::<Vec<_>>(),
-        events: 1,
-        cursor: Cursor::default(),
-    };
-    generations.fill(work, &piece).await.unwrap();
-}
-
-async fn equal(generations: &dyn Generations, work: &Work, number: u16) {
-    let comparison = generations.compare(work, &[]).await.unwrap().unwrap();
-    assert!(
-        comparison.equal(),
-        "by history {number}: {:#?}",
-        comparison.differences
-    );
 }
 
 async fn check(store: &Store, history: &History, rng: &mut StdRng) {

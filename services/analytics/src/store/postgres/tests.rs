@@ -65,21 +65,9 @@ async fn grown(store: &Arc<dyn AnalyticsStore>) {
     }
 }
 
-/// Rows that the service's tables gave since the last call. With one connection, which tells its counts at once.
+/// Rows that the service's tables have given.
 async fn rows_read(db: &Db) -> i64 {
-    for sql in [
-        "SELECT pg_stat_force_next_flush()",
-        "SELECT pg_stat_clear_snapshot()",
-    ] {
-        sqlx::query(sql).execute(db).await.unwrap();
-    }
-    sqlx::query_scalar(
-        "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables
-         WHERE relname LIKE 'analytics!_%' ESCAPE '!'",
-    )
-    .fetch_one(db)
-    .await
-    .unwrap()
+    emporium_test_kit::postgres::rows_read(db, "^analytics_").await
 }
 
 /// What is asked about a week reads a week, however old the shop is: neither other days, nor the other generation.

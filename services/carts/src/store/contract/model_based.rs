@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use emporium_service_kit::Clock;
+use emporium_test_kit::{check_sequences, sequences};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
 use time::{Duration, OffsetDateTime};
-use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{Store, at};
@@ -249,30 +248,17 @@ async fn compare(store: &Store, model: &Model, key: CartKey) {
     assert_eq!(store.find(key, model.now).await.unwrap(), model.live(key));
 }
 
-/// Checks many random sequences; a failing one is shrunk to its shortest form. `EMPORIUM_TEST_SEED` repeats a run.
+/// Checks many random sequences. `EMPORIUM_TEST_SEED` repeats a run.
 pub fn check(store: &Store) {
-    let config = Config {
-        cases: SEQUENCES,
-        rng_seed: RngSeed::Fixed(emporium_test_kit::seed()),
-        failure_persistence: None,
-        ..Config::default()
-    };
-    let sequences = proptest::collection::vec(operation(), 1..30);
-    let outcome = tokio::task::block_in_place(|| {
-        TestRunner::new(config).run(&sequences, |operations| {
-            Handle::current().block_on(async {
-                let mut model = Model::new();
-                for operation in &operations {
-                    step(store, &mut model, operation).await;
-                }
-                for cart in 0..4 {
-                    compare(store, &model, model.key(cart)).await;
-                }
-            });
-            Ok(())
-        })
+    let config = sequences(SEQUENCES, emporium_test_kit::seed());
+    let operations = proptest::collection::vec(operation(), 1..30);
+    check_sequences(config, &operations, async |operations| {
+        let mut model = Model::new();
+        for operation in &operations {
+            step(store, &mut model, operation).await;
+        }
+        for cart in 0..4 {
+            compare(store, &model, model.key(cart)).await;
+        }
     });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
 }

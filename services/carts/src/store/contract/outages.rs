@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use emporium_service_kit::StoreError;
-use emporium_test_kit::{OwnServer, eventually};
+use emporium_test_kit::contract::{all_away, away, kill_amid};
+use emporium_test_kit::eventually;
 use futures::future::join_all;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -18,11 +19,8 @@ use crate::store::SetLine;
 const RECOVERY_MAX: u64 = 5;
 const WRITERS: usize = 8;
 
-/// A store on a server of the test's own, which keeps all that it acknowledges.
-pub struct Own {
-    pub store: Store,
-    pub server: Box<dyn OwnServer>,
-}
+/// What is tested.
+pub type Own = emporium_test_kit::Own<Store>;
 
 /// Writes to a cart of its own without pause and remembers the last revision that was acknowledged.
 struct Writer {
@@ -79,21 +77,8 @@ pub async fn a_restart_loses_nothing(own: Own) {
             tokio::spawn(async move { writer.run(&store, now, &stop).await })
         })
         .collect();
-    let all_beyond = |marks: Vec<i64>| {
-        let writers = &writers;
-        async move || {
-            let mut pairs = writers.iter().zip(&marks);
-            pairs
-                .all(|(writer, mark)| writer.revision() > *mark)
-                .then_some(())
-        }
-    };
-    eventually("all write", 10, all_beyond(vec![20; WRITERS])).await;
-    server.kill().await;
-    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
-    server.restart().await;
-    let marks: Vec<i64> = writers.iter().map(|writer| writer.revision()).collect();
-    eventually("all write again", RECOVERY_MAX, all_beyond(marks)).await;
+    let revisions = || writers.iter().map(|writer| writer.revision()).collect();
+    kill_amid(&*server, async || store.ping().await, RECOVERY_MAX, revisions).await;
     stop.store(true, Ordering::SeqCst);
     for ended in join_all(running).await {
         ended.unwrap();
@@ -127,36 +112,18 @@ pub async fn a_pause_is_an_error_in_time(own: Own) {
     put(&store, visitor, product, 3, now).await;
     server.pause().await;
     // The second round meets connections that are being opened.
-    for round in 0..2 {
+    for _ in 0..2 {
         let bought = purchase(user(), &[(product, 1)], now);
-        let calls = async {
-            futures::join!(
-                store.find(key, now),
-                store.set_line(key, product, 2, at(now)),
-                store.remove_line(key, Uuid::new_v4(), at(now)),
-                store.clear(user(), at(now)),
-                store.merge(key.id, visitor.id, at(now)),
-                store.take_purchase(&bought, at(now)),
-                store.ping(),
-            )
-        };
-        let answers = tokio::time::timeout(server.error_max(), calls).await;
-        let (find, set, remove, clear, merge, take, ping) = answers.expect("errors in time");
-        let errors = [
-            find.err(),
-            set.err(),
-            remove.err(),
-            clear.err(),
-            merge.err(),
-            take.err(),
-            ping.err(),
+        let calls = [
+            away("find", store.find(key, now)),
+            away("set_line", store.set_line(key, product, 2, at(now))),
+            away("remove_line", store.remove_line(key, Uuid::new_v4(), at(now))),
+            away("clear", store.clear(user(), at(now))),
+            away("merge", store.merge(key.id, visitor.id, at(now))),
+            away("take_purchase", store.take_purchase(&bought, at(now))),
+            away("ping", store.ping()),
         ];
-        for (n, error) in errors.iter().enumerate() {
-            assert!(
-                matches!(error, Some(StoreError::Unavailable(_))),
-                "round {round}, call {n}: {error:?}"
-            );
-        }
+        all_away(server.error_max(), calls).await;
     }
     server.resume().await;
     let merged = eventually("it works again", RECOVERY_MAX, async || {

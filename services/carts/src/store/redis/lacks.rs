@@ -1,45 +1,49 @@
 //! What a server does not promise, by what it says of itself.
 
-use emporium_service_kit::redis::Promises;
+use emporium_service_kit::redis::{Promise, Promises};
 
 use crate::store::Capability;
 
 /// What carts lack on this server.
 pub(super) fn of(promises: &Promises) -> Vec<Capability> {
-    let given = [
-        (promises.survive_power_loss(), Capability::SurvivesPowerLoss),
-        (promises.survive_restart(), Capability::SurvivesRestart),
-        (!promises.replicated, Capability::SurvivesFailover),
-        (!promises.evicts, Capability::KeepsUntilExpiry),
-    ];
-    let lacks = given.into_iter().filter(|(given, _)| !given);
-    lacks.map(|(_, capability)| capability).collect()
+    let capability = |promise| match promise {
+        Promise::SurvivesRestart => Capability::SurvivesRestart,
+        Promise::SurvivesPowerLoss => Capability::SurvivesPowerLoss,
+        Promise::SurvivesFailover => Capability::SurvivesFailover,
+        Promise::KeepsWhenFull => Capability::KeepsUntilExpiry,
+    };
+    promises.lacking().map(capability).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use emporium_service_kit::redis::{Durability, Info};
+    use emporium_service_kit::redis::Durability;
 
     use super::*;
 
     #[test]
-    fn lacks_follow_from_the_servers_settings() {
+    fn carts_lack_what_the_server_does_not_promise() {
         use Capability::{KeepsUntilExpiry, SurvivesFailover, SurvivesPowerLoss, SurvivesRestart};
-        let of = |durability: &Durability, info: &Info| of(&Promises::of(durability.clone(), info));
+        let of = |durability: Durability, replicated: bool, evicts: bool| {
+            of(&Promises {
+                durability,
+                evicts,
+                replicated,
+            })
+        };
         let append = |fsync: &str| Durability::AppendOnly(fsync.to_owned());
-        let (plain, replicated) = (
-            Info::parse("connected_slaves:0"),
-            Info::parse("connected_slaves:2"),
-        );
-        let evicting = Info::parse("maxmemory:9\r\nmaxmemory_policy:volatile-ttl");
-        assert_eq!(of(&append("always"), &plain), []);
-        assert_eq!(of(&append("everysec"), &plain), [SurvivesPowerLoss]);
-        assert_eq!(of(&Durability::Hidden, &plain), [SurvivesPowerLoss]);
+        assert_eq!(of(append("always"), false, false), []);
+        assert_eq!(of(append("everysec"), false, false), [SurvivesPowerLoss]);
+        assert_eq!(of(append("always"), true, false), [SurvivesFailover]);
+        assert_eq!(of(append("always"), false, true), [KeepsUntilExpiry]);
         assert_eq!(
-            of(&Durability::None, &plain),
-            [SurvivesPowerLoss, SurvivesRestart]
+            of(Durability::None, true, true),
+            [
+                SurvivesRestart,
+                SurvivesPowerLoss,
+                SurvivesFailover,
+                KeepsUntilExpiry
+            ]
         );
-        assert_eq!(of(&append("always"), &replicated), [SurvivesFailover]);
-        assert_eq!(of(&append("always"), &evicting), [KeepsUntilExpiry]);
     }
 }

@@ -356,7 +356,7 @@ async fn lacks_are_what_the_server_says() {
         (Durability::Everysec, &[Capability::SurvivesPowerLoss][..]),
         (
             Durability::None,
-            &[Capability::SurvivesPowerLoss, Capability::SurvivesRestart],
+            &[Capability::SurvivesRestart, Capability::SurvivesPowerLoss],
         ),
     ] {
         let Some(server) = stores::own_redis(durability).await else {

@@ -81,8 +81,8 @@ async fn admin_resume_projection(
     administration::act(&app, &name, Act::Resume).await.map(Json)
 }
 
-/// Asks for a rebuild from the owners' histories; one that is under way goes on. Where `generations` is true it happens beside
-/// the live one, and `rebuild.id` becomes `outcome.id` at its end.
+/// Asks for a rebuild from the owners' histories, beside the live one; one that is under way goes on. `rebuild.id` becomes
+/// `outcome.id` at its end.
 #[utoipa::path(post, path = "/api/admin/projections/{name}/rebuild", tag = "administration",
     security(("bearer" = []), ("cookie" = [])), params(("name" = String, Path)), responses(
     (status = 202, body = ProjectionView),

@@ -52,7 +52,6 @@ struct Row {
     letters_href: String,
     paused: bool,
     rebuildable: bool,
-    generations: bool,
     progress: Option<Progress>,
     /// What came of the last rebuild, in short: class and words.
     last: Option<(&'static str, &'static str)>,
@@ -73,6 +72,7 @@ struct Progress {
 struct Outcome {
     class: &'static str,
     words: &'static str,
+    compared: bool,
     finished: Moment,
     took: String,
     events: String,
@@ -81,7 +81,8 @@ struct Outcome {
 }
 
 struct Table {
-    name: String,
+    /// Its name, in pieces between which a line may end.
+    name: Vec<String>,
     live: String,
     rebuilt: String,
     equal: bool,
@@ -185,7 +186,6 @@ fn row(view: ProjectionView) -> Row {
         letters_href: link("/admin/dead-letters", [("consumer", &*projection.name)]),
         paused: projection.state == ConsumerState::Paused,
         rebuildable: projection.rebuildable,
-        generations: projection.generations,
         progress: projection.rebuild.as_ref().map(progress),
         last: projection.outcome.as_ref().map(verdict),
         error: projection.error,
@@ -232,7 +232,7 @@ fn verdict(outcome: &RebuildOutcome) -> (&'static str, &'static str) {
     match outcome.equal {
         Some(true) => ("done", "Equal"),
         Some(false) => ("refused", "It differed"),
-        None => ("todo", "Nothing to compare with"),
+        None => ("todo", "Not compared"),
     }
 }
 
@@ -242,6 +242,7 @@ fn outcome(outcome: &RebuildOutcome) -> Outcome {
     Outcome {
         class,
         words,
+        compared: outcome.equal.is_some(),
         finished: Moment::exact(outcome.finished_at),
         took: time_span(i64::try_from(took).unwrap_or(i64::MAX)),
         events: grouped(outcome.events),
@@ -249,7 +250,7 @@ fn outcome(outcome: &RebuildOutcome) -> Outcome {
             .tables
             .iter()
             .map(|table| Table {
-                name: table.table.clone(),
+                name: table.table.split_inclusive('_').map(str::to_owned).collect(),
                 live: grouped(table.rows_live),
                 rebuilt: grouped(table.rows_rebuilt),
                 equal: table.equal,

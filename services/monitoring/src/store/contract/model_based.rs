@@ -1,9 +1,9 @@
 //! Random sequences of what can happen, compared with a plain model that keeps every point for ever and computes each answer
 //! from them. The model is written from the contract, not from the adapters.
 
+use emporium_test_kit::{check_sequences, sequences};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
-use tokio::runtime::Handle;
+use proptest::test_runner::Config;
 
 use super::*;
 use crate::sketch::RELATIVE_ERROR;
@@ -259,26 +259,17 @@ fn check_one(bench: &Bench, seed: u64) {
         return;
     }
     let config = Config {
-        cases: SEQUENCES,
-        rng_seed: RngSeed::Fixed(seed),
-        failure_persistence: None,
         max_shrink_iters: 500,
-        ..Config::default()
+        ..sequences(SEQUENCES, seed)
     };
-    let sequences = proptest::collection::vec(operation(), 1..25);
-    let outcome = TestRunner::new(config).run(&sequences, |operations| {
-        Handle::current().block_on(async {
-            let mut model = Model::new();
-            for operation in &operations {
-                step(bench, &mut model, operation).await;
-            }
-            for way in 0..2 {
-                ask(bench, &model, 60, 30_000, operations.len() + 3 * way).await;
-            }
-        });
-        Ok(())
+    let operations = proptest::collection::vec(operation(), 1..25);
+    check_sequences(config, &operations, async |operations| {
+        let mut model = Model::new();
+        for operation in &operations {
+            step(bench, &mut model, operation).await;
+        }
+        for way in 0..2 {
+            ask(bench, &model, 60, 30_000, operations.len() + 3 * way).await;
+        }
     });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
 }

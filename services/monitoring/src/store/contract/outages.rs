@@ -3,30 +3,27 @@
 use std::time::Duration;
 
 use emporium_service_kit::StoreError;
-use emporium_test_kit::{OwnServer, eventually};
+use emporium_test_kit::contract::{all_away, away};
+use emporium_test_kit::eventually;
 
-use super::{As, Bench, Error, START, about, about_the_day, counter, only, scrape, seconds};
+use super::{As, Bench, Error, START, Scrape, about, about_the_day, counter, only, scrape, seconds};
 
 /// Longest time until a store that is back has to be used again, in seconds.
 const RECOVERY_MAX: u64 = 8;
 
-/// A store on a server of the test's own, which keeps all that it acknowledges.
-pub struct Own {
-    pub bench: Bench,
-    pub server: Box<dyn OwnServer>,
+/// What is tested.
+pub type Own = emporium_test_kit::Own<Bench>;
+
+/// Round `n`, which says so.
+fn said(n: i32) -> [Scrape; 1] {
+    let at = START + seconds(5 * i64::from(n));
+    [scrape("a", at, vec![counter("a", "c", f64::from(n))])]
 }
 
 /// The server is killed between rounds and within one, and starts again: every count that was made is there once, those of
 /// rounds that could not be written with the next one that could.
 pub async fn a_restart_loses_nothing(own: Own) {
-    let Own { bench, server } = own;
-    let said = |n: i32| {
-        [scrape(
-            "a",
-            START + seconds(5 * i64::from(n)),
-            vec![counter("a", "c", f64::from(n))],
-        )]
-    };
+    let Own { store: bench, server } = own;
     for n in 0..=30 {
         bench.feed.round(&said(n)).await;
     }
@@ -70,37 +67,26 @@ pub async fn a_restart_loses_nothing(own: Own) {
 /// The server stands still with its connections open: every question and every round fails in time, and works again soon
 /// after.
 pub async fn a_pause_is_an_error_in_time(own: Own) {
-    let Own { bench, server } = own;
-    let said = |n: i32| {
-        [scrape(
-            "a",
-            START + seconds(5 * i64::from(n)),
-            vec![counter("a", "c", f64::from(n))],
-        )]
-    };
+    let Own { store: bench, server } = own;
     bench.feed.round(&said(0)).await;
     bench.feed.round(&said(1)).await;
     let (question, now) = (about("c", As::Increase), START + seconds(20));
     server.pause().await;
     let next = said(2);
-    let calls = async {
-        futures::join!(
-            bench.store.history(&question, now),
-            bench.store.metrics(100),
-            bench.store.ping(),
-            bench.feed.try_round(&next),
-        )
+    let history = async {
+        match bench.store.history(&question, now).await {
+            Err(Error::Store(error)) => Err(error),
+            other => Ok(other.unwrap()),
+        }
     };
+    let calls = [
+        away("history", history),
+        away("metrics", bench.store.metrics(100)),
+        away("ping", bench.store.ping()),
+        away("round", bench.feed.try_round(&next)),
+    ];
     // A round is several statements, of which the first one that gets no answer ends it.
-    let answers = tokio::time::timeout(server.error_max() + Duration::from_secs(1), calls).await;
-    let (history, metrics, ping, round) = answers.expect("errors in time");
-    assert!(
-        matches!(history, Err(Error::Store(StoreError::Unavailable(_)))),
-        "{history:?}"
-    );
-    for error in [metrics.err(), ping.err(), round.err()] {
-        assert!(matches!(error, Some(StoreError::Unavailable(_))), "{error:?}");
-    }
+    all_away(server.error_max() + Duration::from_secs(1), calls).await;
     server.resume().await;
     eventually("rounds are written again", RECOVERY_MAX, async || {
         bench.feed.try_round(&said(3)).await.ok()

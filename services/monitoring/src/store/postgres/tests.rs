@@ -92,7 +92,7 @@ async fn on(url: &str) -> Bench {
 pub async fn own() -> Option<Own> {
     let server = OwnPostgres::start().await;
     Some(Own {
-        bench: on(&server.url).await,
+        store: on(&server.url).await,
         server: Box::new(server),
     })
 }

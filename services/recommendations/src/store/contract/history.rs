@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use emporium_event_bus::CloudEvent;
+use emporium_test_kit::event;
 use rand::rngs::StdRng;
-use rand::seq::{IndexedRandom, SliceRandom};
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -18,26 +19,6 @@ const BEGIN: OffsetDateTime = datetime!(2024-01-01 0:00 UTC);
 const MINUTES: i64 = 500 * 24 * 60;
 /// The longest such time. Weights of 15 years ago are gone, but for their floor.
 const GAP_YEARS_MAX: i64 = 15;
-
-fn event(kind: &str, at: OffsetDateTime, data: &Value) -> CloudEvent {
-    let source = if kind.starts_with("product") {
-        "/catalog"
-    } else {
-        "/orders"
-    };
-    CloudEvent {
-        specversion: "1.0".to_owned(),
-        id: Uuid::now_v7(),
-        source: source.to_owned(),
-        kind: kind.to_owned(),
-        subject: Uuid::now_v7().to_string(),
-        time: at,
-        datacontenttype: "application/json".to_owned(),
-        aggregateversion: 1,
-        traceparent: None,
-        data: serde_json::value::to_raw_value(data).unwrap(),
-    }
-}
 
 fn lines(goods: &[(Uuid, i64)]) -> Vec<Value> {
     let line =
@@ -188,15 +169,4 @@ fn add_order(history: &mut History, gap: &Gap, rng: &mut StdRng) {
         at,
         goods,
     });
-}
-
-/// The events in some order, some of them several times, in batches.
-pub fn deliveries<'a>(events: &[&'a CloudEvent], rng: &mut StdRng) -> Vec<Vec<&'a CloudEvent>> {
-    let mut all: Vec<&CloudEvent> = events.to_vec();
-    for _ in 0..rng.random_range(0..4) {
-        all.push(events.choose(rng).unwrap());
-    }
-    all.shuffle(rng);
-    let size = rng.random_range(1..=all.len());
-    all.chunks(size).map(<[_]>::to_vec).collect()
 }

@@ -2,11 +2,9 @@
 //! and the shelves are those of an in-memory oracle.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use emporium_event_bus::CloudEvent;
-use emporium_event_bus::history::HistoryItem;
-use emporium_event_bus::projection::{Cursor, Generations, Piece, Work};
+use emporium_test_kit::projection::Beside;
 use futures::future::join_all;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -15,7 +13,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Store;
-use super::history::{History, deliveries, random};
+use super::history::{History, random};
 use super::oracle::{Oracle, Scores};
 use crate::model::{Reason, Scope, Suggestion};
 
@@ -32,14 +30,14 @@ pub async fn any_order_and_repetition_gives_the_same(store: Store) {
     let seed = emporium_test_kit::seed();
     let mut rng = StdRng::seed_from_u64(seed);
     let projection = store.projection();
-    let generations = projection.generations().unwrap();
-    let work = begin(generations).await;
+    let beside = Beside::begin(&*projection, &["/orders"]).await;
     let (mut all, mut now) = (History::default(), None);
     for first in (0..SEQUENCES).step_by(usize::from(TOGETHER)) {
         let histories: Vec<History> = (first..first + TOGETHER)
             .map(|number| random(seed, number))
             .collect();
-        deliver(&store, generations, &work, &histories, &mut rng).await;
+        let events: Vec<&CloudEvent> = histories.iter().flat_map(|history| &history.events).collect();
+        beside.deliver(&events, &mut rng).await;
         let times = histories
             .iter()
             .flat_map(|history| history.orders.iter().map(|order| order.at));
@@ -57,13 +55,13 @@ pub async fn any_order_and_repetition_gives_the_same(store: Store) {
         check_popular(&store, &all, now.unwrap()).await;
         let done = first + TOGETHER;
         if done.is_multiple_of(COMPARED_EVERY) {
-            equal(generations, &work, done).await;
+            beside.are_equal(&format!("after {done} histories")).await;
         }
     }
     // What was built the other way is read now, and says the same.
-    let comparison = generations.compare(&work, &[]).await.unwrap().unwrap();
+    let comparison = beside.compare().await.unwrap();
     let stamp = store.popular(1).await.unwrap().stamp;
-    let outcome = generations.switch(&work, Some(&comparison)).await.unwrap();
+    let outcome = beside.switch(&comparison).await;
     assert_eq!((outcome.equal, outcome.tables.len()), (Some(true), 4));
     check_popular(&store, &all, now.unwrap()).await;
     assert_ne!(
@@ -77,70 +75,6 @@ pub async fn any_order_and_repetition_gives_the_same(store: Store) {
             "{table:?} is too little to tell anything"
         );
     }
-}
-
-async fn begin(generations: &dyn Generations) -> Work {
-    let (member, lease) = (Uuid::new_v4(), Duration::from_mins(10));
-    let rebuild = generations.want().await.unwrap();
-    assert_eq!(
-        generations.take(member, lease).await.unwrap().unwrap().id,
-        rebuild
-    );
-    let work = Work {
-        rebuild,
-        member,
-        lease,
-    };
-    generations.begin(&work, &["/orders".to_owned()]).await.unwrap();
-    work
-}
-
-/// The built generation gets some of the events first, in an order of its own, as if from a history; then both get all of
-/// them, and it passes over those that it has.
-async fn deliver(
-    store: &Store,
-    generations: &dyn Generations,
-    work: &Work,
-    histories: &[History],
-    rng: &mut StdRng,
-) {
-    let events: Vec<&CloudEvent> = histories.iter().flat_map(|history| &history.events).collect();
-    for batch in deliveries(&events, rng) {
-        if rng.random_bool(0.7) {
-            fill(generations, work, &batch).await;
-        }
-    }
-    let projection = store.projection();
-    for batch in deliveries(&events, rng) {
-        projection.apply(&batch).await.unwrap();
-    }
-}
-
-async fn fill(generations: &dyn Generations, work: &Work, events: &[&CloudEvent]) {
-    let items: Vec<HistoryItem> = (1..)
-        .zip(events)
-        .map(|(position, event)| HistoryItem {
-            position,
-            event: (*event).clone(),
-            recorded_at: None,
-        })
-        .collect();
-    let piece = Piece {
-        owner: "/orders",
-        items: &items.iter().collect::<Vec<_>>(),
-        events: 1,
-        cursor: Cursor::default(),
-    };
-    generations.fill(work, &piece).await.unwrap();
-}
-
-async fn equal(generations: &dyn Generations, work: &Work, number: u16) {
-    let comparison = generations.compare(work, &[]).await.unwrap().unwrap();
-    assert!(
-        comparison.equal(),
-        "after {number} histories: {:#?}",
-        comparison.differences
-    );
 }
 
 fn near(value: f64, expected: f64) -> bool {

@@ -40,21 +40,9 @@ pub async fn own() -> Option<Own> {
     })
 }
 
-/// Rows that the service's tables gave since the beginning. With one connection, which tells its counts at once.
+/// Rows that the service's tables have given.
 async fn rows_read(db: &Db) -> i64 {
-    for sql in [
-        "SELECT pg_stat_force_next_flush()",
-        "SELECT pg_stat_clear_snapshot()",
-    ] {
-        sqlx::query(sql).execute(db).await.unwrap();
-    }
-    sqlx::query_scalar(
-        "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables
-         WHERE relname ~ '^recommendations_(basket|purchase|good|return)_g'",
-    )
-    .fetch_one(db)
-    .await
-    .unwrap()
+    emporium_test_kit::postgres::rows_read(db, "^recommendations_(basket|purchase|good|return)_g").await
 }
 
 /// Orders of the same good, each with one of others; every hundredth is the customer's.

@@ -1,47 +1,17 @@
 //! The part of the suite about making the projection anew.
 
-use std::time::Duration;
-
 use emporium_event_bus::CloudEvent;
-use emporium_event_bus::history::HistoryItem;
-use emporium_event_bus::projection::{Cursor, Generations, Piece, Work};
+use emporium_test_kit::projection::Beside;
 use uuid::Uuid;
 
 use super::{Bench, bought, edit, hide, named, opinion, refunded};
-use crate::changes::KINDS;
 use crate::model::Summary;
 use crate::store::{AnswerDraft, Moderation};
 
-const LEASE: Duration = Duration::from_mins(1);
-
-fn items(events: &[CloudEvent]) -> Vec<HistoryItem> {
-    let item = |(position, event): (i64, &CloudEvent)| HistoryItem {
-        position,
-        event: event.clone(),
-        recorded_at: None,
-    };
-    (1..).zip(events).map(item).collect()
-}
-
 /// Fills the generation that is built from one owner's history, in pieces of a few events.
-async fn fill(generations: &dyn Generations, work: &Work, owner: &str, events: &[CloudEvent]) {
-    let items = items(events);
-    for piece in items.chunks(3) {
-        let wanted: Vec<&HistoryItem> = piece
-            .iter()
-            .filter(|item| KINDS.contains(&item.event.kind.as_str()))
-            .collect();
-        let piece = Piece {
-            owner,
-            items: &wanted,
-            events: 3,
-            cursor: Cursor {
-                after: piece[piece.len() - 1].position,
-                end: None,
-                done: false,
-            },
-        };
-        generations.fill(work, &piece).await.unwrap();
+async fn fill(beside: &Beside<'_>, owner: &str, events: &[CloudEvent]) {
+    for piece in events.chunks(3) {
+        beside.fill(owner, &piece.iter().collect::<Vec<_>>()).await;
     }
 }
 
@@ -96,47 +66,31 @@ pub async fn a_rebuild_beside_the_shop_ends_equal(bench: Bench) {
         bench.moderate(&review, hide()).await;
     }
     let projection = bench.store.projection();
-    let generations = projection
-        .generations()
-        .expect("the projection has two generations");
-    let rebuild = generations.want().await.unwrap();
-    let member = Uuid::new_v4();
-    generations.take(member, LEASE).await.unwrap().unwrap();
-    let work = Work {
-        rebuild,
-        member,
-        lease: LEASE,
-    };
-    let owners = ["/orders", "/users", "/reviews"].map(str::to_owned);
-    generations.begin(&work, &owners).await.unwrap();
+    let beside = Beside::begin(&*projection, &["/orders", "/users", "/reviews"]).await;
 
     let own = bench.history().await;
-    fill(generations, &work, "/reviews", &own[..own.len() / 2]).await;
+    fill(&beside, "/reviews", &own[..own.len() / 2]).await;
     let meanwhile = bench.trade(&products).await;
     bench.absorb(&meanwhile).await;
     told.extend(meanwhile);
-    fill(generations, &work, "/reviews", &own[own.len() / 2..]).await;
-    fill(generations, &work, "/orders", &told).await;
+    fill(&beside, "/reviews", &own[own.len() / 2..]).await;
+    fill(&beside, "/orders", &told).await;
     assert!(
-        generations.compare(&work, &[]).await.unwrap().is_none(),
+        beside.compare().await.is_none(),
         "the live one has not had its own events back yet"
     );
     let own = bench.history().await;
-    fill(generations, &work, "/reviews", &own).await;
+    fill(&beside, "/reviews", &own).await;
     bench.absorb(&own).await;
 
     let before = bench.all_summaries(&products).await;
-    let comparison = generations
-        .compare(&work, &[])
-        .await
-        .unwrap()
-        .expect("both have all");
-    assert!(comparison.equal(), "{:?}", comparison.differences);
+    let comparison = beside.are_equal("the shop went on").await;
     assert!(
         comparison.tables.iter().all(|table| table.rows_rebuilt > 0),
         "{comparison:?}"
     );
-    let outcome = generations.switch(&work, Some(&comparison)).await.unwrap();
+    let rebuild = beside.rebuild();
+    let outcome = beside.switch(&comparison).await;
     assert_eq!((outcome.id, outcome.equal), (rebuild, Some(true)));
     assert_eq!(bench.all_summaries(&products).await, before);
     for product in &products {

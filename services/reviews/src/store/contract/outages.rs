@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use emporium_service_kit::StoreError;
-use emporium_test_kit::{OwnServer, eventually};
+use emporium_test_kit::contract::{all_away, away, kill_amid};
+use emporium_test_kit::eventually;
 use futures::future::join_all;
 use uuid::Uuid;
 
@@ -18,11 +19,8 @@ use crate::store::{AnswerDraft, Edited, ReviewStore};
 const RECOVERY_MAX: u64 = 5;
 const WRITERS: usize = 8;
 
-/// A store on a server of the test's own, which keeps all that it acknowledges.
-pub struct Own {
-    pub bench: Bench,
-    pub server: Box<dyn OwnServer>,
-}
+/// What is tested.
+pub type Own = emporium_test_kit::Own<Bench>;
 
 /// Edits a review of its own without pause and remembers the last version that was acknowledged.
 struct Writer {
@@ -60,7 +58,7 @@ impl Writer {
 /// The server is killed while reviews are written, and starts again: all that was acknowledged is there, in the reviews, in
 /// summaries and in the history, and the store works again within seconds.
 pub async fn a_restart_loses_nothing(own: Own) {
-    let Own { bench, server } = own;
+    let Own { store: bench, server } = own;
     let product = Uuid::new_v4();
     let mut writers = Vec::new();
     for _ in 0..WRITERS {
@@ -78,22 +76,14 @@ pub async fn a_restart_loses_nothing(own: Own) {
             tokio::spawn(async move { writer.run(&store, &stop).await })
         })
         .collect();
-    let all_beyond = |marks: Vec<i64>| {
-        let writers = &writers;
-        async move || {
-            let mut pairs = writers.iter().zip(&marks);
-            pairs.all(|(writer, mark)| writer.version() > *mark).then_some(())
-        }
-    };
-    eventually("all write", 20, all_beyond(vec![10; WRITERS])).await;
-    server.kill().await;
-    assert!(matches!(
-        bench.store.ping().await,
-        Err(StoreError::Unavailable(_))
-    ));
-    server.restart().await;
-    let marks: Vec<i64> = writers.iter().map(|writer| writer.version()).collect();
-    eventually("all write again", RECOVERY_MAX, all_beyond(marks)).await;
+    let versions = || writers.iter().map(|writer| writer.version()).collect();
+    kill_amid(
+        &*server,
+        async || bench.store.ping().await,
+        RECOVERY_MAX,
+        versions,
+    )
+    .await;
     stop.store(true, Ordering::SeqCst);
     for ended in join_all(running).await {
         ended.unwrap();
@@ -121,7 +111,7 @@ pub async fn a_restart_loses_nothing(own: Own) {
 
 /// The server stands still with its connections open: every verb fails in time, and works again soon after.
 pub async fn a_pause_is_an_error_in_time(own: Own) {
-    let Own { bench, server } = own;
+    let Own { store: bench, server } = own;
     let store = &bench.store;
     let product = Uuid::new_v4();
     let review = bench.post(product, Uuid::new_v4(), opinion(3)).await;
@@ -140,55 +130,27 @@ pub async fn a_pause_is_an_error_in_time(own: Own) {
     let products = [product];
     server.pause().await;
     // The second round meets connections that are being opened.
-    for round in 0..2 {
+    for _ in 0..2 {
         let (change, hidden, whole) = (edit(&review, 1, opinion(4)), hide(), list(product));
-        let calls = async {
-            let writes = async {
-                futures::join!(
-                    store.post(&new),
-                    store.edit(&change),
-                    store.vote(review.id, voter, Some(true)),
-                    store.answer(&answer),
-                    store.take_answer_back(review.id, answer.answer_id),
-                    store.moderate(review.id, &hidden),
-                )
-            };
-            let reads = async {
-                futures::join!(
-                    store.find(review.id, Viewer::MODERATOR),
-                    store.find_own(product, review.author_id),
-                    store.of_product(&whole),
-                    store.newest(&newest),
-                    store.summaries(&products),
-                    store.history(0, 10),
-                    store.ping(),
-                )
-            };
-            futures::join!(writes, reads)
-        };
-        let answers = tokio::time::timeout(server.error_max(), calls).await;
-        let (writes, reads) = answers.expect("errors in time");
-        let errors = [
-            writes.0.err(),
-            writes.1.err(),
-            writes.2.err(),
-            writes.3.err(),
-            writes.4.err(),
-            writes.5.err(),
-            reads.0.err(),
-            reads.1.err(),
-            reads.2.err(),
-            reads.3.err(),
-            reads.4.err(),
-            reads.5.err(),
-            reads.6.err(),
+        let calls = [
+            away("post", store.post(&new)),
+            away("edit", store.edit(&change)),
+            away("vote", store.vote(review.id, voter, Some(true))),
+            away("answer", store.answer(&answer)),
+            away(
+                "take_answer_back",
+                store.take_answer_back(review.id, answer.answer_id),
+            ),
+            away("moderate", store.moderate(review.id, &hidden)),
+            away("find", store.find(review.id, Viewer::MODERATOR)),
+            away("find_own", store.find_own(product, review.author_id)),
+            away("of_product", store.of_product(&whole)),
+            away("newest", store.newest(&newest)),
+            away("summaries", store.summaries(&products)),
+            away("history", store.history(0, 10)),
+            away("ping", store.ping()),
         ];
-        for (n, error) in errors.iter().enumerate() {
-            assert!(
-                matches!(error, Some(StoreError::Unavailable(_))),
-                "round {round}, call {n}: {error:?}"
-            );
-        }
+        all_away(server.error_max(), calls).await;
     }
     server.resume().await;
     let found = eventually("it works again", RECOVERY_MAX, async || {

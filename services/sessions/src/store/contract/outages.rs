@@ -1,10 +1,11 @@
 //! The part of the suite about servers that die or hang. Each test has a server of its own, set up to be durable.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use emporium_service_kit::StoreError;
-use emporium_test_kit::{OwnServer, eventually};
+use emporium_test_kit::contract::{all_away, away};
+use emporium_test_kit::eventually;
 use futures::future::join_all;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -17,11 +18,8 @@ use super::{
 /// Within how many seconds a store works again whose server does.
 const RECOVERY: u64 = 5;
 
-/// A store on a server of the test's own, which keeps all that it acknowledges.
-pub struct Own {
-    pub store: Store,
-    pub server: Box<dyn OwnServer>,
-}
+/// What is tested.
+pub type Own = emporium_test_kit::Own<Store>;
 
 /// What was acknowledged before the server died.
 #[derive(Default)]
@@ -156,14 +154,32 @@ pub async fn a_server_that_hangs_is_noticed(own: Own) {
     let known = begun(store, user, now).await;
     let attempt = admitted(store, email, now).await;
     server.pause().await;
-    let outcomes = verbs(store, &known, attempt, now).await;
-    for (verb, (outcome, took)) in outcomes {
-        assert!(took < own.server.error_max(), "{verb}: {took:?}");
-        assert!(
-            matches!(outcome, Err(StoreError::Unavailable(_))),
-            "{verb}: {outcome:?}"
-        );
-    }
+    let (new, later, users) = (session(user, now), now + time::Duration::hours(1), [user]);
+    let block = [Standing {
+        user_id: user,
+        version: 1,
+        blocked: false,
+    }];
+    let wrong = [super::Correction {
+        found: block[0],
+        right: block[0],
+    }];
+    let calls = [
+        away("admit", store.admit(email, now, &THROTTLE)),
+        away("settle", store.settle(email, attempt, true, now, &THROTTLE)),
+        away("begin", store.begin(&new, Marker(attempt.marker.0), PER_USER_MAX)),
+        away("look_up", store.look_up(known.token, now, SLIDING)),
+        away("slide", store.look_up(known.token, later, SLIDING)),
+        away("end", store.end(new.token)),
+        away("end_all", store.end_all(&users)),
+        away("set_blocked", store.set_blocked(&block)),
+        away("ping", store.ping()),
+        away("standings", store.standings(&users)),
+        away("correct", store.correct(&wrong)),
+        away("note", store.note()),
+        away("swap_note", store.swap_note(None, "note")),
+    ];
+    all_away(server.error_max(), calls).await;
     server.resume().await;
     recovers(store, now).await;
     // What hung may have come to its end since, or not; both are within the contract. New work is as ever.
@@ -171,77 +187,11 @@ pub async fn a_server_that_hangs_is_noticed(own: Own) {
     assert!(look_up(store, &session, now).await.is_some());
 }
 
-type Outcome = (Result<(), StoreError>, Duration);
-
-/// Every verb at once.
-async fn verbs(
-    store: &Store,
-    known: &Session,
-    attempt: super::Attempt,
-    now: OffsetDateTime,
-) -> Vec<(&'static str, Outcome)> {
-    async fn timed<T>(work: impl Future<Output = Result<T, StoreError>>) -> Outcome {
-        let started = Instant::now();
-        let outcome = work.await.map(drop);
-        (outcome, started.elapsed())
-    }
-    let (email, user) = (Hash::of_email("ann@example.org"), known.user_id);
-    let (new, later) = (session(user, now), now + time::Duration::hours(1));
-    let block = [Standing {
-        user_id: user,
-        version: 1,
-        blocked: false,
-    }];
-    let users = [user];
-    let wrong = [super::Correction {
-        found: block[0],
-        right: block[0],
-    }];
-    let (admit, settle, begin, look, slide, end, all, blocked, ping, standings, correct, note, swap) = futures::join!(
-        timed(store.admit(email, now, &THROTTLE)),
-        timed(store.settle(email, attempt, true, now, &THROTTLE)),
-        timed(store.begin(&new, Marker(attempt.marker.0), PER_USER_MAX)),
-        timed(store.look_up(known.token, now, SLIDING)),
-        timed(store.look_up(known.token, later, SLIDING)),
-        timed(store.end(new.token)),
-        timed(store.end_all(&users)),
-        timed(store.set_blocked(&block)),
-        timed(store.ping()),
-        timed(store.standings(&users)),
-        timed(store.correct(&wrong)),
-        timed(store.note()),
-        timed(store.swap_note(None, "note")),
-    );
-    let names = [
-        "admit",
-        "settle",
-        "begin",
-        "look_up",
-        "slide",
-        "end",
-        "end_all",
-        "set_blocked",
-        "ping",
-        "standings",
-        "correct",
-        "note",
-        "swap_note",
-    ];
-    let outcomes = [
-        admit, settle, begin, look, slide, end, all, blocked, ping, standings, correct, note, swap,
-    ];
-    names.into_iter().zip(outcomes).collect()
-}
-
 /// `outages!(adapter, future of a store on a server of its own => tests)`.
 macro_rules! outages {
     ($adapter:ident, $own:expr => $($test:ident),+) => {
         mod $adapter {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() {
-                let Some(own) = $own.await else { return };
-                super::$test(own).await;
-            })+
+            emporium_test_kit::contract_tests!($own => $($test),+);
         }
     };
 }

@@ -77,10 +77,3 @@ local function restart(group, position)
   redis.call('XGROUP', 'CREATE', STREAM, group, id_of(position), 'MKSTREAM')
   fence(group)
 end
-
-local function request_rebuild(group)
-  if not state_of(group) then return end
-  redis.call('HSET', GROUPS, 'state:' .. group, 'rebuilding')
-  redis.call('HDEL', GROUPS, 'builder:' .. group, 'expires:' .. group, 'built:' .. group)
-  fence(group)
-end

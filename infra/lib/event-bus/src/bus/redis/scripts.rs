@@ -36,7 +36,6 @@ script!(RENEW, "events.renew", "renew.lua");
 script!(RELEASE, "events.release", "release.lua");
 script!(BEGIN, "events.begin_rebuild", "begin.lua");
 script!(FINISH, "events.finish_rebuild", "finish.lua");
-script!(REQUEST_REBUILD, "events.request_rebuild", "request_rebuild.lua");
 script!(MISSED, "events.missed", "missed.lua");
 script!(SET_PAUSED, "events.set_paused", "set_paused.lua");
 script!(SET_GROUP, "events.set_group", "set_group.lua");

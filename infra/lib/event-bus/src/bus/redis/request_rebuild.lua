@@ -1,3 +1,0 @@
--- Group.
-request_rebuild(ARGV[1])
-return 1
