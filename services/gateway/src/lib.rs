@@ -43,8 +43,12 @@ use crate::app::App;
 pub use clients::reads;
 pub use config::Config;
 
-/// The largest request body, in bytes: nothing that a customer or an administrator sends comes near.
+/// The largest request body, in bytes: nothing that a customer or an administrator sends comes near, but a review.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The largest review as JSON, in bytes: any that is allowed, each character written as an escape. One takes twelve bytes at most
+/// (`\ud83d\ude00`), and six for each byte of attributes, which are bound in bytes. The rest is for names and white space.
+pub const REVIEW_BYTES_MAX: usize =
+    12 * (reviews::TITLE_CHARS_MAX + reviews::TEXT_CHARS_MAX) + 6 * reviews::ATTRIBUTES_BYTES_MAX + 8 * 1024;
 /// Answers of fewer bytes are not worth compressing.
 const COMPRESSED_BYTES_MIN: u64 = 1024;
 

@@ -15,6 +15,13 @@ use crate::clients::reviews::{Opinion, Review, ReviewFilter, ReviewPage, ReviewS
 use crate::compose::{kept, products};
 use crate::error::Error;
 
+/// The longest title, in characters, as the reviews service has it.
+pub const TITLE_CHARS_MAX: usize = 120;
+/// The longest text, in characters.
+pub const TEXT_CHARS_MAX: usize = 8_000;
+/// The most bytes of attributes, as compact JSON.
+pub const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
+
 /// A review as somebody sees it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ReviewView {
@@ -54,7 +61,7 @@ impl From<&Summary> for Rating {
 pub struct ProductReviews {
     /// The reviews.
     pub items: Vec<ReviewView>,
-    /// Pass as `cursor` to get the next page; null at the end.
+    /// Pass as `cursor` to get the next page; null at the end. A filtered list's page may be empty and not the last.
     pub next_cursor: Option<String>,
     /// How the product is rated by all of its reviews; null when that could not be told.
     pub summary: Option<Rating>,

@@ -196,3 +196,26 @@ fn share(part: Option<History>, whole: &History) -> History {
         resolution: whole.resolution,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::ALL;
+
+    /// Panels of a board stand beside each other: their names and titles tell which is which.
+    #[test]
+    fn names_and_titles_of_a_board_are_distinct() {
+        for board in ALL {
+            let panels = board.panels.iter();
+            let names: BTreeSet<&str> = panels.clone().map(|panel| panel.name).collect();
+            let titles: BTreeSet<&str> = panels.map(|panel| panel.title).collect();
+            assert_eq!(
+                (names.len(), titles.len()),
+                (board.panels.len(), board.panels.len()),
+                "{}",
+                board.name
+            );
+        }
+    }
+}

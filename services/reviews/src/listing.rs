@@ -29,6 +29,11 @@ impl Sort {
     /// Every order.
     pub const ALL: [Self; 4] = [Self::Helpful, Self::New, Self::RatingHigh, Self::RatingLow];
 
+    /// Whether it goes by the rating.
+    pub fn is_by_rating(self) -> bool {
+        matches!(self, Self::RatingHigh | Self::RatingLow)
+    }
+
     /// By what reviews are sorted, the largest first, before their ids decide; times in microseconds since 1970.
     pub fn rank(self, review: &Review) -> i64 {
         match self {
@@ -127,6 +132,10 @@ impl Viewer {
     }
 }
 
+/// The most reviews of a product that one page of a filtered list looks at. What few reviews have may be far down a long list,
+/// so such a page may be short, or empty, and still not be the last.
+pub const LOOK_MAX: u32 = 2_000;
+
 /// A page of a product's visible reviews.
 #[derive(Debug, Clone)]
 pub struct ProductReviews {
@@ -146,6 +155,17 @@ pub struct ProductReviews {
     pub after: Option<Place>,
     /// At most so many.
     pub max: u32,
+    /// At most so many are looked at, those that do not fit included; at least `max`.
+    pub look: u32,
+}
+
+/// What a page of a product's reviews has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The reviews that fit, in their order.
+    pub items: Vec<Review>,
+    /// Where the next page goes on: after the last review that this one looked at. `None` at the end of the list.
+    pub next: Option<Place>,
 }
 
 /// A page of the newest reviews that one author wrote, or that are in one state.

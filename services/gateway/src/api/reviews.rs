@@ -1,7 +1,7 @@
 //! `/api/products/{id}/reviews` and `/api/me/reviews`: what customers think of products, votes, the seller's answers.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, StatusCode, header};
 use emporium_service_kit::extract::{Body, Path, Query};
 use emporium_service_kit::problem::ProblemDocument;
@@ -10,20 +10,23 @@ use garde::Validate;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use utoipa_axum::router::UtoipaMethodRouterExt;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::review_query::ReviewQuery;
+use crate::REVIEW_BYTES_MAX;
 use crate::app::App;
 use crate::clients::reviews::{Opinion, Review, Votes};
 use crate::error::Error;
 use crate::identity::{Administrator, Onlooker, SignedIn};
-use crate::reviews::{self, MyReviewList, ProductReviews, ReviewView};
+use crate::reviews::{self, MyReviewList, ProductReviews, ReviewView, TEXT_CHARS_MAX, TITLE_CHARS_MAX};
 
 pub fn routes() -> Api<App> {
+    let room = DefaultBodyLimit::max(REVIEW_BYTES_MAX);
     Api::default()
-        .public(routes!(list_reviews, post_review))
-        .public(routes!(get_review, edit_review))
+        .public(routes!(list_reviews, post_review).layer(room))
+        .public(routes!(get_review, edit_review).layer(room))
         .public(routes!(vote, take_vote_back))
         .public(routes!(answer_review, take_answer_back))
         .public(routes!(list_my_reviews))
@@ -38,11 +41,11 @@ pub struct NewReview {
     #[schema(minimum = 1, maximum = 5)]
     rating: i64,
     /// One line of plain text, 1 to 120 characters.
-    #[garde(length(chars, max = 120), custom(validate::filled_line))]
+    #[garde(length(chars, max = TITLE_CHARS_MAX), custom(validate::filled_line))]
     #[schema(max_length = 120)]
     title: String,
     /// Plain text, 1 to 8,000 characters. Whoever shows it escapes it.
-    #[garde(length(chars, min = 1, max = 8_000), custom(validate::text))]
+    #[garde(length(chars, min = 1, max = TEXT_CHARS_MAX), custom(validate::text))]
     #[schema(max_length = 8000)]
     text: String,
     /// Any JSON object: at most 16 KiB, 5 levels, 64 keys, 256 values. By custom `pros` and `cons` are lists of texts, `photos`
@@ -64,11 +67,11 @@ pub struct EditedReview {
     #[schema(minimum = 1, maximum = 5)]
     rating: i64,
     /// One line of plain text, 1 to 120 characters.
-    #[garde(length(chars, max = 120), custom(validate::filled_line))]
+    #[garde(length(chars, max = TITLE_CHARS_MAX), custom(validate::filled_line))]
     #[schema(max_length = 120)]
     title: String,
     /// Plain text, 1 to 8,000 characters.
-    #[garde(length(chars, min = 1, max = 8_000), custom(validate::text))]
+    #[garde(length(chars, min = 1, max = TEXT_CHARS_MAX), custom(validate::text))]
     #[schema(max_length = 8000)]
     text: String,
     /// As for a new review; what is left out is gone.
@@ -107,7 +110,8 @@ pub struct SellersAnswer {
     text: String,
 }
 
-/// A product's reviews, and how it is rated. Hidden reviews are not among them.
+/// A product's reviews, and how it is rated. Hidden reviews are not among them. A page of a filtered list looks at 2,000 reviews
+/// at most, so it may be short, or empty, before the list ends: `next_cursor` says where looking goes on.
 #[utoipa::path(get, path = "/api/products/{id}/reviews", tag = "reviews",
     security((), ("bearer" = []), ("cookie" = [])),
     params(("id" = Uuid, Path), ReviewQuery), responses(

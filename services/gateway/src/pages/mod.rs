@@ -67,7 +67,7 @@ pub fn favicon() -> &'static str {
 /// hangs is noticed by the circuit breaker, which then spares the next pages the wait.
 const PART_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// The largest form of a review, in bytes.
-const REVIEW_BYTES_MAX: usize = 256 * 1024;
+const REVIEW_FORM_BYTES_MAX: usize = 256 * 1024;
 
 /// All pages and their assets.
 pub fn routes() -> Router<App> {
@@ -95,7 +95,7 @@ fn review_routes() -> Router<App> {
         .route("/products/{id}/review", get(review::show).post(review::send))
         .route("/products/{id}/reviews/{review_id}/vote", post(review::vote))
         // A review of the longest text and the largest free part, as forms encode what is not ASCII.
-        .layer(DefaultBodyLimit::max(REVIEW_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(REVIEW_FORM_BYTES_MAX))
 }
 
 fn account_routes() -> Router<App> {

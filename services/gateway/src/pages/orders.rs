@@ -169,6 +169,8 @@ pub(super) struct Bill {
     pub charges: Vec<OrderCharge>,
     pub total: Money,
     pub refunded: Money,
+    /// Whether the reader has bought it all, and so may review it as a buyer.
+    pub reviewable: bool,
 }
 
 /// What the payments service says.
@@ -226,6 +228,7 @@ pub async fn show(
             charges: order.charges,
             total: order.total,
             refunded: order.refunded,
+            reviewable: order.status == OrderStatus::Confirmed,
         },
     };
     Ok(personal(StatusCode::OK, &page))

@@ -23,8 +23,10 @@ use crate::pages::shelves::{self, Shelf};
 use crate::pages::stars::{Stars, rate};
 use crate::pages::{open, part};
 
-/// How many neighbours are shown; one more is asked for, since the product itself may be among them.
-const RELATED: u32 = 4;
+/// How many neighbours are shown.
+const RELATED: usize = 4;
+/// How many are asked for: the product itself may be among them, and all that is on its shelves.
+const RELATED_ASKED: u32 = 13;
 /// The most that a basket takes of one product.
 pub(super) const QUANTITY_MAX: i64 = 999;
 
@@ -68,6 +70,7 @@ pub async fn show(
         shelves,
         ..page(chrome.noting(params.get("note")), product, related, reviews)
     };
+    page.related = elsewhere(page.related, &page.shelves);
     let lists = page.shelves.iter_mut().map(|shelf| &mut shelf.cards);
     rate(&app, &mut lists.chain([&mut page.related]).collect::<Vec<_>>()).await;
     // Coming back from a form, or turning to other reviews of it, is no other look at the product.
@@ -88,15 +91,25 @@ async fn with_related(app: &App, id: Uuid) -> Result<(Product, Vec<Card>), Error
     let product = product.ok_or(Error::Unknown("product"))?;
     let alike = ProductFilter {
         category: Some(product.category.clone()),
-        limit: Some(RELATED + 1),
+        limit: Some(RELATED_ASKED),
         ..ProductFilter::default()
     };
     let own = format!("/products/{id}");
     let list = part("related products", app.clients.catalog.products(&alike)).await;
     let mut related = list.as_ref().map(cards).unwrap_or_default();
     related.retain(|card| card.href != own);
-    related.truncate(RELATED as usize);
     Ok((product, related))
+}
+
+/// What is on no shelf, as much as is shown.
+fn elsewhere(mut related: Vec<Card>, shelves: &[Shelf]) -> Vec<Card> {
+    let on = |id: Uuid| {
+        let mut cards = shelves.iter().flat_map(|shelf| &shelf.cards);
+        cards.any(|card| card.id == id)
+    };
+    related.retain(|card| !on(card.id));
+    related.truncate(RELATED);
+    related
 }
 
 fn page(chrome: Chrome, product: Product, related: Vec<Card>, reviews: Section) -> ProductPage {

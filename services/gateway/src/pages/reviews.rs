@@ -45,7 +45,7 @@ pub struct Section {
     pub verified: Way,
     /// The first page, from a later one.
     pub first_href: Option<String>,
-    /// The next page.
+    /// The next page. A filtered one may be empty and still have a next one.
     pub next_href: Option<String>,
     /// Up to when purchases are known.
     pub as_of: Option<Moment>,

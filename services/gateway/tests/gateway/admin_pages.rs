@@ -32,7 +32,7 @@ async fn analytics(shop: &Shop) {
         (
             "/baskets",
             json!({ "orders": 10, "mean_lines": 21.5, "mean_units": 250.0, "mean_value": money(48_000),
-            "by_lines": [{ "from": 1, "to": 1, "orders": 4 }, { "from": 2, "to": null, "orders": 6 }], "by_units": [], "as_of": AT }),
+            "by_lines": [{ "from": 0, "to": 0, "orders": 1 }, { "from": 1, "to": 1, "orders": 3 }, { "from": 2, "to": 2, "orders": 0 }, { "from": 3, "to": null, "orders": 6 }], "by_units": [], "as_of": AT }),
         ),
         (
             "/repeat-rate",
@@ -101,6 +101,10 @@ async fn the_business_page_draws_what_analytics_tells() {
         "of all, and of the stage before"
     );
     assert!(page.contains("Postage, discounts, fees") && page.contains("All others"));
+    assert!(
+        page.contains("Charges only") && page.contains("3 lines and more") && !page.contains("2 lines"),
+        "sizes that orders had, and no others"
+    );
     let asked = requests(&shop.analytics, "GET", "/revenue").await;
     let ranges = asked.iter().filter_map(|request| request.url.query());
     assert!(
@@ -211,6 +215,39 @@ async fn the_operations_page_draws_monitoring_s_boards() {
     goes_away(&shop.monitoring).await;
     let page = admin.page("/admin/operations?span=%3Cscript%3E", 200).await;
     assert_eq!(page.matches("watches over the others").count(), 6);
+}
+
+/// A shop that is minutes old fills its drawings with these minutes.
+#[tokio::test]
+async fn drawings_begin_where_something_is_known() {
+    let shop = Shop::open().await;
+    for name in ["services", "stores", "consumers", "sagas", "pools", "events"] {
+        let mut young = board(name);
+        let panels = young["panels"].as_array_mut().unwrap();
+        for line in panels
+            .iter_mut()
+            .flat_map(|panel| panel["items"].as_array_mut().unwrap())
+        {
+            let values = line["values"].as_array_mut().unwrap();
+            values.splice(0..0, vec![Value::Null; 57]);
+        }
+        young["from"] = "2026-03-01T11:03:00Z".into();
+        answers(&shop.monitoring, "GET", &format!("/boards/{name}"), ok(&young)).await;
+    }
+    let page = Browser::admin(&shop).page("/admin/operations", 200).await;
+    assert!(
+        page.contains("id=\"since\"") && page.contains("datetime=\"2026-03-01T12:00:00Z\""),
+        "where they begin is said"
+    );
+    assert!(
+        page.contains("From 12:00 to 12:02."),
+        "three of sixty minutes are drawn"
+    );
+    let (_, drawings) = page.split_once("id=\"board-services\"").unwrap();
+    assert!(
+        !drawings.contains(">11:") && !drawings.contains("From 11:"),
+        "nothing of the hour before is"
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-const VOID: [&str; 6] = ["meta", "link", "input", "br", "img", "hr"];
+const VOID: [&str; 7] = ["meta", "link", "input", "br", "img", "hr", "wbr"];
 /// Elements that may not stand inside a paragraph: browsers would end it before them.
 const BLOCKS: [&str; 12] = [
     "p", "div", "ul", "ol", "table", "form", "section", "h1", "h2", "fieldset", "dl", "nav",

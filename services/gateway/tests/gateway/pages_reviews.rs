@@ -8,7 +8,7 @@ use crate::recommendations::{shelf, suggestion};
 use crate::reviews::{page_of, review, summary};
 use crate::support::*;
 
-fn product_at() -> String {
+pub fn product_at() -> String {
     format!("/products/{}", id(1))
 }
 
@@ -17,7 +17,7 @@ fn form_at() -> String {
 }
 
 /// A shop whose product has somebody else's review, and none of the customer's.
-async fn reviewed() -> Shop {
+pub async fn reviewed() -> Shop {
     let shop = Shop::open().await;
     let mug = product(id(1), "Mug", 250, 5);
     answers(&shop.catalog, "GET", &product_at(), ok(&mug)).await;

@@ -27,7 +27,7 @@ pub fn summary() -> Value {
 }
 
 /// A shop with one product and one review of it.
-async fn with_review(author: uuid::Uuid) -> Shop {
+pub async fn with_review(author: uuid::Uuid) -> Shop {
     let shop = Shop::open().await;
     let found = ok(&product(id(1), "Mug", 250, 5));
     answers(&shop.catalog, "GET", &format!("/products/{}", id(1)), found).await;
@@ -54,11 +54,11 @@ async fn with_review(author: uuid::Uuid) -> Shop {
     shop
 }
 
-fn list_at() -> String {
+pub fn list_at() -> String {
     format!("/api/products/{}/reviews", id(1))
 }
 
-fn review_at(rest: &str) -> String {
+pub fn review_at(rest: &str) -> String {
     format!("{}/{}{rest}", list_at(), id(80))
 }
 
@@ -157,7 +157,7 @@ async fn a_list_says_who_is_missing() {
     reply.expect_problem(503, "service-unavailable");
 }
 
-async fn knows_customer(shop: &Shop, name: &str) {
+pub async fn knows_customer(shop: &Shop, name: &str) {
     let at = format!("/users/{CUSTOMER}");
     answers(&shop.users, "GET", &at, ok(&user(CUSTOMER, name))).await;
 }

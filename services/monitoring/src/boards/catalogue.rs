@@ -120,13 +120,13 @@ const BY_GROUP: &[&str] = &["service", "group"];
 const CONSUMERS: &[PanelPlan] = &[
     panel(
         "lag",
-        "Lag, at most",
+        "Lag in events, at most",
         "events",
         source("emporium_consumer_lag", As::Max, BY_GROUP),
     ),
     panel(
         "lag_seconds",
-        "Lag, at most",
+        "Lag in time, at most",
         "seconds",
         source("emporium_consumer_lag_seconds", As::Max, BY_GROUP),
     ),

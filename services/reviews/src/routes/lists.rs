@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::App;
 use crate::attributes::AttributeFilter;
 use crate::error::Error;
-use crate::listing::{NewestReviews, Place, ProductReviews, Sort, Viewer, Which};
+use crate::listing::{LOOK_MAX, NewestReviews, Place, ProductReviews, Sort, Viewer, Which};
 use crate::model::{Review, State as Shown, Summary};
 
 /// Products whose summaries are asked for at once.
@@ -57,7 +57,8 @@ pub struct ListQuery {
 pub struct ReviewPage {
     /// The reviews.
     items: Vec<Review>,
-    /// Pass as `cursor` to get the next page; null at the end.
+    /// Pass as `cursor` to get the next page; null at the end. A filtered list's page may have few items, or none, and still
+    /// have a next one.
     next_cursor: Option<String>,
     /// What orders and users said before this moment is in marks and names; null before the first time they were read.
     #[serde(with = "time::serde::rfc3339::option")]
@@ -75,7 +76,8 @@ impl ReviewPage {
 }
 
 /// A product's visible reviews. A review whose votes or rating change while somebody pages may come twice or be left out; no
-/// other is.
+/// other is. A page of a filtered list looks at 2,000 reviews at most, so it may be short, or empty, before the list ends:
+/// `next_cursor` says where looking goes on.
 #[utoipa::path(get, path = "/products/{product_id}/reviews",
     params(("product_id" = Uuid, Path), ListQuery,
         ("attribute" = Option<Vec<String>>, Query, description = "`path:value`, where the path has dots between its keys and a \
@@ -91,7 +93,6 @@ pub async fn list_product_reviews(
 ) -> Result<Json<ReviewPage>, Error> {
     let parameters = all.into_iter().filter(|(name, _)| name == "attribute");
     let parameters: Vec<String> = parameters.map(|(_, value)| value).collect();
-    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
     let wanted = ProductReviews {
         product_id,
         sort: query.sort,
@@ -103,10 +104,15 @@ pub async fn list_product_reviews(
             moderator: false,
         },
         after: Place::read(query.cursor.as_deref(), query.sort)?,
-        max: limit + 1,
+        max: query.limit.unwrap_or(LIMIT_DEFAULT),
+        look: LOOK_MAX,
     };
-    let (as_of, items) = dated(|| app.as_of(), app.store.of_product(&wanted)).await;
-    let page = Page::from_surplus(items?, limit, |review| Place::of(review, query.sort));
+    let (as_of, found) = dated(|| app.as_of(), app.store.of_product(&wanted)).await;
+    let found = found?;
+    let page = Page {
+        items: found.items,
+        next_cursor: found.next.map(|place| place.write()),
+    };
     Ok(ReviewPage::new(page, as_of))
 }
 

@@ -21,6 +21,7 @@
 //!   verbs write to both while one is built.
 //! - **A version grows by one with each edit, answer and moderation that changes something**; votes leave it alone.
 //! - **Texts come back as they went in.**
+//! - **A page costs what a page costs**, however many reviews a product has and however few of them fit a filter.
 //! - **Whoever calls, waits seconds at most**: a store that does not answer is a [`StoreError::Unavailable`] in time.
 
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use emporium_service_kit::{Environment, StartError, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::listing::{NewestReviews, ProductReviews, Viewer};
+use crate::listing::{Found, NewestReviews, ProductReviews, Viewer};
 use crate::model::{Answer, Opinion, Review, Summary, Votes};
 
 #[cfg(test)]
@@ -193,8 +194,9 @@ pub trait ReviewStore: Send + Sync {
     /// A customer's own review of a product.
     async fn find_own(&self, product_id: Uuid, author_id: Uuid) -> Result<Option<Review>, StoreError>;
 
-    /// A page of a product's visible reviews.
-    async fn of_product(&self, page: &ProductReviews) -> Result<Vec<Review>, StoreError>;
+    /// A page of a product's visible reviews. It looks at no more than [`ProductReviews::look`] of them: where that ends it, it
+    /// says where the next page goes on, be it without having found anything.
+    async fn of_product(&self, page: &ProductReviews) -> Result<Found, StoreError>;
 
     /// A page of the newest reviews of an author or in a state, as moderators see them.
     async fn newest(&self, page: &NewestReviews) -> Result<Vec<Review>, StoreError>;

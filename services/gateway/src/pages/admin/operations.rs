@@ -20,7 +20,7 @@ use crate::pages::personal;
 use crate::pages::timeline::Moment;
 
 /// The boards that are shown, in their order, and what leads to each.
-const BOARDS: [(&str, &str); 6] = [
+static BOARDS: [(&str, &str); 6] = [
     ("services", "Services"),
     ("stores", "Stores"),
     ("consumers", "Consumers of events"),
@@ -50,6 +50,8 @@ struct OperationsPage {
     chrome: Chrome,
     spans: Vec<Choice>,
     at: Moment,
+    /// Where the drawings begin, when that is later than asked for: nothing is known of the time before.
+    since: Option<Moment>,
     boards: Vec<Shown>,
 }
 
@@ -81,7 +83,13 @@ pub async fn show(State(app): State<App>, visitor: Visitor, params: Params) -> R
     let span = SPANS.iter().find(|span| span.0 == asked).unwrap_or(&SPANS[0]);
     let now = app.clock.now();
     let times = times(now, span.2);
-    let (chrome, boards) = tokio::join!(Chrome::of(&app, &visitor), boards(&app, &times));
+    let (chrome, mut boards) = tokio::join!(Chrome::of(&app, &visitor), boards(&app, &times));
+    let since = begin(&boards);
+    for board in &mut boards {
+        if let (Ok(board), Some(since)) = (&mut board.1, since) {
+            trim(board, since);
+        }
+    }
     let choices = SPANS.iter().map(|(name, label, _)| Choice {
         href: link("/admin/operations", [("span", *name)]),
         label,
@@ -91,25 +99,62 @@ pub async fn show(State(app): State<App>, visitor: Visitor, params: Params) -> R
         chrome,
         spans: choices.collect(),
         at: Moment::new(now),
-        boards,
+        since: since.map(Moment::new),
+        boards: boards.into_iter().map(shown).collect(),
     };
     Ok(personal(StatusCode::OK, &page))
 }
 
-async fn boards(app: &App, times: &[(String, String)]) -> Vec<Shown> {
-    let mut shown = Vec::with_capacity(BOARDS.len());
+/// A board's place on the page, and what monitoring has of it.
+type Answer = (&'static (&'static str, &'static str), Section<Board>);
+
+async fn boards(app: &App, times: &[(String, String)]) -> Vec<Answer> {
+    let mut answers = Vec::with_capacity(BOARDS.len());
     for some in BOARDS.chunks(BOARDS_AT_ONCE) {
-        let boards = some.iter().map(|(name, label)| async {
-            let board = section("monitoring", app.clients.monitoring.board(name, times)).await;
-            Shown {
-                name,
-                label,
-                panels: board.map(|board| draw(&board)),
-            }
+        let boards = some.iter().map(|place| async move {
+            let board = section("monitoring", app.clients.monitoring.board(place.0, times)).await;
+            (place, board)
         });
-        shown.extend(join_all(boards).await);
+        answers.extend(join_all(boards).await);
     }
-    shown
+    answers
+}
+
+fn shown((place, board): Answer) -> Shown {
+    Shown {
+        name: place.0,
+        label: place.1,
+        panels: board.map(|board| draw(&board)),
+    }
+}
+
+/// The first moment of which anything is known, when that is not where the boards begin: a young shop's drawings would be
+/// slivers at the right edge of nothing.
+fn begin(boards: &[Answer]) -> Option<OffsetDateTime> {
+    let boards = || boards.iter().filter_map(|(_, board)| board.as_ref().ok());
+    let first = |board: &Board| {
+        let lines = board.panels.iter().flat_map(|panel| &panel.items);
+        let known = lines.filter_map(|line| line.values.iter().position(Option::is_some));
+        moment_of(board, known.min()?)
+    };
+    let first = boards().filter_map(first).min()?;
+    boards().any(|board| board.from < first).then_some(first)
+}
+
+/// Where a step begins.
+fn moment_of(board: &Board, step: usize) -> Option<OffsetDateTime> {
+    let seconds = i64::try_from(step).ok()?.saturating_mul(board.step_s);
+    board.from.checked_add(Duration::seconds(seconds))
+}
+
+/// Leaves out the steps that are over before `since`.
+fn trim(board: &mut Board, since: OffsetDateTime) {
+    let before = (since - board.from).whole_seconds() / board.step_s.max(1);
+    let before = usize::try_from(before).unwrap_or(0);
+    for line in board.panels.iter_mut().flat_map(|panel| &mut panel.items) {
+        line.values.drain(..before.min(line.values.len()));
+    }
+    board.from = moment_of(board, before).unwrap_or(board.from);
 }
 
 fn times(now: OffsetDateTime, span: Duration) -> Vec<(String, String)> {
@@ -149,13 +194,8 @@ fn plot(board: &Board, panel: &Panel) -> Plot {
         .map(|line| line.values.len())
         .max()
         .unwrap_or(0);
-    let moments: Vec<OffsetDateTime> = (0_i64..)
-        .map_while(|step| {
-            board
-                .from
-                .checked_add(Duration::seconds(step.saturating_mul(board.step_s)))
-        })
-        .take(points.min(POINTS_MAX))
+    let moments: Vec<OffsetDateTime> = (0..points.min(POINTS_MAX))
+        .map_while(|step| moment_of(board, step))
         .collect();
     let is_one_day = board.to - board.from <= Duration::DAY;
     let name = |at: &OffsetDateTime| {

@@ -180,6 +180,7 @@ fn detail(mut chrome: Chrome, detail: AdminOrderDetail) -> AdminOrderPage {
             charges: order.charges,
             total: order.total,
             refunded: order.refunded,
+            reviewable: false,
         },
     }
 }

@@ -1,8 +1,7 @@
-//! Filters by attributes as one `jsonpath` predicate, which a GIN index with `jsonb_path_ops` answers.
+//! Filters by attributes as one `jsonpath` predicate.
 //!
-//! In `jsonpath`'s lax mode (the default) a list on the way stands for its items, as the filters promise, and the index knows
-//! a path whether or not there are lists on it. Plain containment (`@>`) would need one alternative for each way in which
-//! lists can lie on the path.
+//! In `jsonpath`'s lax mode (the default) a list on the way stands for its items, as the filters promise. Plain containment
+//! (`@>`) would need one alternative for each way in which lists can lie on the path.
 
 use crate::attributes::AttributeFilter;
 

@@ -1,7 +1,7 @@
 //! Reviews in PostgreSQL: one row a review, with its free part and its answers as `jsonb`.
 //!
-//! What lists are sorted by are columns, each with an index that has the order; the free part has one GIN index for all
-//! filters. Votes are rows of their own, since a review may have any number of them, and one statement counts them in the
+//! What lists are sorted by are columns, each with an index that has the order; filters look through a bounded stretch of it
+//! (`read`). Votes are rows of their own, since a review may have any number of them, and one statement counts them in the
 //! review. What comes from events is not in these rows: it is joined from the projection's live generation when a review is
 //! read, by its key, so switching generations switches every mark and name at once.
 
@@ -18,7 +18,7 @@ use super::{
     AnswerDraft, Answered, Draft, Edit, Edited, Moderation, PROJECTION, PastReview, Posted, ReviewStore,
     Voted,
 };
-use crate::listing::{NewestReviews, ProductReviews, Viewer};
+use crate::listing::{Found, NewestReviews, ProductReviews, Viewer};
 use crate::model::{Review, Summary};
 
 mod filter;
@@ -110,7 +110,7 @@ impl ReviewStore for PostgresReviews {
         read::own(&self.db, product_id, author_id).await
     }
 
-    async fn of_product(&self, page: &ProductReviews) -> Result<Vec<Review>, StoreError> {
+    async fn of_product(&self, page: &ProductReviews) -> Result<Found, StoreError> {
         read::of_product(&self.db, page).await
     }
 

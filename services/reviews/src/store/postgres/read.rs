@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::filter;
 use crate::attributes::Attributes;
-use crate::listing::{NewestReviews, ProductReviews, Sort, Viewer, Which};
+use crate::listing::{Found, NewestReviews, Place, ProductReviews, Sort, Viewer, Which};
 use crate::model::{Answer, Review, State, Summary};
 
 /// The generation that is read, once a statement.
@@ -121,21 +121,58 @@ fn rank(sort: Sort) -> &'static str {
     }
 }
 
-/// The statement of a product's list.
-pub(super) fn list(page: &ProductReviews) -> QueryBuilder<Postgres> {
-    let mut statement = select(page.viewer.customer);
+/// The rank as [`Place`] has it.
+fn numbered(sort: Sort) -> &'static str {
+    match sort {
+        Sort::Helpful => "r.score",
+        Sort::New => "(extract(epoch FROM r.created_at) * 1000000)::bigint",
+        Sort::RatingHigh => "r.rating::bigint",
+        Sort::RatingLow => "(6 - r.rating)::bigint",
+    }
+}
+
+/// Where a list is read: from where the page before ended, in an index's order. The rating is part of that where the order goes
+/// by it: reviews of other ratings are then not even looked at.
+fn push_stretch(statement: &mut QueryBuilder<Postgres>, page: &ProductReviews) {
     statement.push(" WHERE NOT r.hidden AND r.product_id = ");
     statement.push_bind(page.product_id);
-    let rank = rank(page.sort);
+    match (page.sort, page.rating) {
+        (Sort::RatingHigh, Some(rating)) => statement.push(" AND r.rating = ").push_bind(rating),
+        (Sort::RatingLow, Some(rating)) => statement.push(" AND (6 - r.rating) = ").push_bind(6 - rating),
+        _ => statement,
+    };
     if let Some(place) = page.after {
-        statement.push(format!(" AND ({rank}, r.id) < ("));
-        match page.sort {
-            Sort::New => statement.push_bind(place.time()),
-            _ => statement.push_bind(place.rank),
-        };
-        statement.push(", ").push_bind(place.id).push(")");
+        push_place(statement, page.sort, "<", place);
     }
-    if let Some(rating) = page.rating {
+}
+
+fn push_place(statement: &mut QueryBuilder<Postgres>, sort: Sort, is: &str, place: Place) {
+    statement.push(format!(" AND ({}, r.id) {is} (", rank(sort)));
+    match sort {
+        Sort::New => statement.push_bind(place.time()),
+        _ => statement.push_bind(place.rank),
+    };
+    statement.push(", ").push_bind(place.id).push(")");
+}
+
+/// The statement that finds the last review that a page looks at: two rows where others follow it.
+pub(super) fn edge(page: &ProductReviews) -> QueryBuilder<Postgres> {
+    let (rank, number) = (rank(page.sort), numbered(page.sort));
+    let mut statement = QueryBuilder::new(format!("SELECT {number}, r.id FROM reviews_review AS r"));
+    push_stretch(&mut statement, page);
+    statement.push(format!(" ORDER BY {rank} DESC, r.id DESC LIMIT 2 OFFSET "));
+    statement.push_bind(i64::from(page.look.max(page.max).saturating_sub(1)));
+    statement
+}
+
+/// The statement of a product's list, up to `last`. One more than the page has shows that there are more.
+pub(super) fn list(page: &ProductReviews, last: Option<Place>) -> QueryBuilder<Postgres> {
+    let mut statement = select(page.viewer.customer);
+    push_stretch(&mut statement, page);
+    if let Some(last) = last {
+        push_place(&mut statement, page.sort, ">=", last);
+    }
+    if let Some(rating) = page.rating.filter(|_| !page.sort.is_by_rating()) {
         statement.push(" AND r.rating = ").push_bind(rating);
     }
     if let Some(verified) = page.verified {
@@ -148,14 +185,59 @@ pub(super) fn list(page: &ProductReviews) -> QueryBuilder<Postgres> {
             .push_bind(predicate)
             .push("::jsonpath");
     }
+    let rank = rank(page.sort);
     statement.push(format!(" ORDER BY {rank} DESC, r.id DESC LIMIT "));
-    statement.push_bind(i64::from(page.max));
+    statement.push_bind(i64::from(page.max) + 1);
     statement
 }
 
 /// A page of a product's list.
-pub async fn of_product(db: &Db, page: &ProductReviews) -> Result<Vec<Review>, StoreError> {
-    Ok(all(list(page), db).await?)
+pub async fn of_product(db: &Db, page: &ProductReviews) -> Result<Found, StoreError> {
+    let (mut items, last) = if looks_through(page) {
+        look_through(db, page).await?
+    } else {
+        (all(list(page, None), db).await?, None)
+    };
+    let is_full = items.len() > page.max as usize;
+    items.truncate(page.max as usize);
+    let shown = items.last().map(|review| Place::of(review, page.sort));
+    Ok(Found {
+        next: if is_full { shown } else { last },
+        items,
+    })
+}
+
+/// Leaves one way to read a list: along its order's index, row by row. Other ways, such as sorting what another index finds, pay
+/// where few reviews fit, and read all of a product's reviews where that was guessed wrong.
+pub(super) const ALONG_THE_INDEX: &str = "
+    SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+           set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
+           set_config('enable_mergejoin', 'off', true)";
+
+/// Looks at a stretch of a list for what fits; gives it, at most one more than the page has, and the stretch's last review when
+/// others follow. The stretch is measured in reviews and then read by its ends, so whatever changes in between, the next page
+/// begins where this one stopped looking.
+async fn look_through(db: &Db, page: &ProductReviews) -> Result<(Vec<Review>, Option<Place>), sqlx::Error> {
+    let mut tx = db.begin().await?;
+    sqlx::query(ALONG_THE_INDEX).execute(&mut tx).await?;
+    let ends: Vec<(i64, Uuid)> = edge(page).build_query_as().fetch_all(&mut tx).await?;
+    let last = match ends[..] {
+        [(rank, id), _] => Some(Place {
+            sort: page.sort,
+            rank,
+            id,
+        }),
+        _ => None,
+    };
+    let items = all(list(page, last), &mut tx).await?;
+    tx.rollback().await?;
+    Ok((items, last))
+}
+
+/// Whether reviews are read that may not fit.
+fn looks_through(page: &ProductReviews) -> bool {
+    let rating = page.rating.is_some() && !page.sort.is_by_rating();
+    rating || page.verified.is_some() || !page.attributes.is_empty()
 }
 
 /// The statement of a list of the newest.

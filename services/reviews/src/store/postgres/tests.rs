@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use emporium_event_bus::history::HistoryItem;
-use emporium_event_bus::projection::{Cursor, Piece, Work};
 use emporium_service_kit::auth::{Callers, Secret};
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::{Clock, Db, Environment, ServiceName, StoreUrls};
+use emporium_test_kit::projection::Beside;
 use emporium_test_kit::{OwnPostgres, TestPostgres, connect, eventually};
 use uuid::Uuid;
 
@@ -18,6 +16,7 @@ use crate::store::contract::Bench;
 use crate::store::contract::outages::Own;
 use crate::store::{Draft, Posted};
 
+mod costs;
 mod plans;
 
 /// A store on a database of its own.
@@ -53,7 +52,7 @@ async fn on(db: Db) -> Bench {
 pub async fn own() -> Option<Own> {
     let server = OwnPostgres::start().await;
     Some(Own {
-        bench: on(connect(&server.url, ServiceName::Reviews, 16)).await,
+        store: on(connect(&server.url, ServiceName::Reviews, 16)).await,
         server: Box::new(server),
     })
 }
@@ -94,28 +93,9 @@ async fn a_rebuild_says_what_was_wrong_and_mends_it() {
     assert_ne!(store.summaries(&[product]).await.unwrap(), right);
 
     let projection = store.projection();
-    let generations = projection.generations().unwrap();
-    let work = Work {
-        rebuild: generations.want().await.unwrap(),
-        member: Uuid::new_v4(),
-        lease: Duration::from_mins(1),
-    };
-    generations.take(work.member, work.lease).await.unwrap().unwrap();
-    generations.begin(&work, &["/reviews".to_owned()]).await.unwrap();
-    let wanted: Vec<&HistoryItem> = items.iter().collect();
-    let cursor = Cursor {
-        after: 3,
-        end: Some(3),
-        done: true,
-    };
-    let piece = Piece {
-        owner: "/reviews",
-        items: &wanted,
-        events: 3,
-        cursor,
-    };
-    generations.fill(&work, &piece).await.unwrap();
-    let comparison = generations.compare(&work, &[]).await.unwrap().unwrap();
+    let beside = Beside::begin(&*projection, &["/reviews"]).await;
+    beside.fill("/reviews", &events).await;
+    let comparison = beside.compare().await.unwrap();
     assert!(!comparison.equal());
     let [line] = &comparison.differences[..] else {
         panic!("{:?}", comparison.differences)
@@ -124,7 +104,7 @@ async fn a_rebuild_says_what_was_wrong_and_mends_it() {
         line.contains("reviews_summary") && line.contains("1000"),
         "{line}"
     );
-    generations.switch(&work, Some(&comparison)).await.unwrap();
+    beside.switch(&comparison).await;
     assert_eq!(store.summaries(&[product]).await.unwrap(), right);
 }
 

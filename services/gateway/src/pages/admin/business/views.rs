@@ -220,6 +220,7 @@ fn months_between(from: time::Date, to: time::Date) -> i32 {
 pub fn baskets(baskets: &Baskets) -> BarTable {
     let row = |bucket: &Bucket| {
         let name = match (bucket.from, bucket.to) {
+            (0, Some(0)) => "Charges only".to_owned(),
             (1, Some(1)) => "1 line".to_owned(),
             (from, Some(to)) if from == to => format!("{from} lines"),
             (from, Some(to)) => format!("{from} to {to} lines"),
@@ -240,7 +241,13 @@ pub fn baskets(baskets: &Baskets) -> BarTable {
         id: "baskets",
         title: "Orders by their size",
         head: vec!["Lines of an order", "Orders", "Share"],
-        rows: bars(baskets.by_lines.iter().map(row)),
+        rows: bars(
+            baskets
+                .by_lines
+                .iter()
+                .filter(|bucket| bucket.orders > 0)
+                .map(row),
+        ),
     }
 }
 

@@ -1,16 +1,13 @@
-//! What PostgreSQL makes of the statements, at a size at which a scan would show, and what they cost.
+//! What PostgreSQL makes of the statements, at a size at which a scan would show.
 
-use std::time::{Duration, Instant};
-
-use emporium_event_bus::CloudEvent;
-use emporium_service_kit::{Db, ServiceName};
+use emporium_service_kit::{Db, ServiceName, Tx};
 use emporium_test_kit::{TestPostgres, connect};
 use sqlx::{AssertSqlSafe, Execute, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{on, opinion};
 use crate::attributes::AttributeFilter;
-use crate::listing::{NewestReviews, Place, ProductReviews, Sort, Viewer, Which};
+use crate::listing::{LOOK_MAX, NewestReviews, Place, ProductReviews, Sort, Viewer, Which};
 use crate::model::State;
 use crate::store::contract::Bench;
 use crate::store::postgres::read;
@@ -18,14 +15,14 @@ use crate::store::{AnswerDraft, Draft, Edit, Moderation, Posted};
 
 const REVIEWS: u32 = 60_000;
 /// The first product has a third of all reviews.
-const PRODUCTS: u32 = 500;
+pub const PRODUCTS: u32 = 500;
 
-fn numbered(kind: u32, n: u32) -> Uuid {
+pub fn numbered(kind: u32, n: u32) -> Uuid {
     format!("0190{kind:04x}-0000-7000-8000-{n:012x}").parse().unwrap()
 }
 
 /// Reviews, votes, purchases and names in numbers at which a scan would show.
-async fn fill(db: &Db) {
+pub async fn fill(db: &Db) {
     let id = |kind: u32, n: &str| {
         format!("('0190{kind:04x}-0000-7000-8000-' || lpad(to_hex({n}), 12, '0'))::uuid")
     };
@@ -58,11 +55,22 @@ async fn fill(db: &Db) {
 }
 
 /// The plan of a statement, with the values that it is given.
-async fn plan(db: &Db, mut statement: QueryBuilder<Postgres>) -> String {
+async fn plan(db: &Db, statement: QueryBuilder<Postgres>) -> String {
+    explained(&mut db.begin().await.unwrap(), statement).await
+}
+
+/// The same of a statement that looks for what fits.
+async fn plan_along(db: &Db, statement: QueryBuilder<Postgres>) -> String {
+    let mut tx = db.begin().await.unwrap();
+    sqlx::query(read::ALONG_THE_INDEX).execute(&mut tx).await.unwrap();
+    explained(&mut tx, statement).await
+}
+
+async fn explained(tx: &mut Tx, mut statement: QueryBuilder<Postgres>) -> String {
     let sql = format!("EXPLAIN {}", statement.sql().as_str());
     let arguments = statement.build().take_arguments().unwrap().unwrap();
     let lines: Vec<String> = sqlx::query_scalar_with(AssertSqlSafe(sql), arguments)
-        .fetch_all(db)
+        .fetch_all(tx)
         .await
         .unwrap();
     lines.join("\n")
@@ -86,7 +94,7 @@ fn scans_or_sorts(plan: &str) -> bool {
     scans(plan) || plan.contains("Sort")
 }
 
-fn pages() -> Vec<ProductReviews> {
+pub fn pages() -> Vec<ProductReviews> {
     let mut pages = Vec::new();
     for product in [numbered(1, 0), numbered(1, 7)] {
         for sort in Sort::ALL {
@@ -106,7 +114,8 @@ fn pages() -> Vec<ProductReviews> {
                     attributes: Vec::new(),
                     viewer: Viewer::customer(numbered(3, 5)),
                     after,
-                    max: 21,
+                    max: 20,
+                    look: LOOK_MAX,
                 };
                 pages.push(page);
             }
@@ -154,7 +163,7 @@ async fn lists_come_from_indexes() {
     on(db.clone()).await;
     fill(&db).await;
     for page in pages() {
-        let plan = plan(&db, read::list(&page)).await;
+        let plan = plan(&db, read::list(&page, None)).await;
         assert!(!scans_or_sorts(&plan), "{:?}\n{plan}", page.sort);
         let index = match page.sort {
             Sort::Helpful => "reviews_review_helpful",
@@ -172,17 +181,19 @@ async fn lists_come_from_indexes() {
             assert!(from.contains("ROW("), "{plan}");
         }
         for page in filtered(&page) {
-            let plan = self::plan(&db, read::list(&page)).await;
-            assert!(!scans(&plan), "{page:?}\n{plan}");
+            let plan = plan_along(&db, read::edge(&page)).await;
+            assert!(!scans_or_sorts(&plan), "{page:?}\n{plan}");
+            assert!(plan.contains(index), "{page:?}\n{plan}");
+            let last = Some(Place {
+                sort: page.sort,
+                rank: 1,
+                id: numbered(0, 1),
+            });
+            let plan = plan_along(&db, read::list(&page, last)).await;
+            assert!(!scans_or_sorts(&plan), "{page:?}\n{plan}");
+            assert!(plan.contains(index), "{page:?}\n{plan}");
         }
     }
-    // What few reviews of a large product have is found by the index of attributes.
-    let rare = ProductReviews {
-        attributes: AttributeFilter::read_all(&["size:33".to_owned()]).unwrap(),
-        ..pages().swap_remove(0)
-    };
-    let plan = plan(&db, read::list(&rare)).await;
-    assert!(plan.contains("reviews_review_attributes"), "{plan}");
     for which in [
         Which::By(numbered(2, 5)),
         Which::In(State::Visible),
@@ -195,6 +206,56 @@ async fn lists_come_from_indexes() {
         };
         let plan = self::plan(&db, read::newest_statement(&page)).await;
         assert!(!scans_or_sorts(&plan), "{which:?}\n{plan}");
+    }
+}
+
+/// Rows and entries of indexes that statements have read so far.
+async fn rows_read(db: &Db) -> i64 {
+    sqlx::query("SELECT pg_stat_force_next_flush()")
+        .execute(db)
+        .await
+        .unwrap();
+    let sql = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint
+               + (SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname ~ '^reviews_')
+               FROM pg_stat_user_tables WHERE relname ~ '^reviews_'";
+    sqlx::query_scalar(sql).fetch_one(db).await.unwrap()
+}
+
+/// A product with 20,000 reviews of which none fits: a page looks at its stretch, and the last one is found in the end. One
+/// connection, so that its counts are whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_finds_nothing_has_looked_at_its_stretch_only() {
+    let database = TestPostgres::get().await.empty_database().await;
+    let db = connect(&database.url, ServiceName::Reviews, 1);
+    let Bench { store, .. } = on(db.clone()).await;
+    fill(&db).await;
+    let nothing = ["pros:none".to_owned()];
+    let attributes = AttributeFilter::read_all(&nothing).unwrap();
+    for first in pages().into_iter().filter(|page| page.after.is_none()) {
+        if first.product_id != numbered(1, 0) {
+            continue;
+        }
+        let mut page = ProductReviews {
+            attributes: attributes.clone(),
+            verified: Some(true),
+            ..first
+        };
+        let mut turned = 0;
+        loop {
+            let before = rows_read(&db).await;
+            let found = store.of_product(&page).await.unwrap();
+            assert!(found.items.is_empty());
+            let read = rows_read(&db).await - before;
+            // Measuring the stretch and reading it: an entry and a row each, at most; and what hidden reviews leave.
+            assert!(read <= 5 * i64::from(LOOK_MAX), "{:?}: {read} rows", page.sort);
+            turned += 1;
+            page.after = found.next;
+            if page.after.is_none() {
+                break;
+            }
+        }
+        let visible = REVIEWS / 3 - REVIEWS / 150;
+        assert_eq!(turned, visible.div_ceil(LOOK_MAX), "{:?}", page.sort);
     }
 }
 
@@ -263,94 +324,13 @@ async fn verbs_scan_nothing() {
         store.newest(&newest).await.unwrap();
         for page in pages() {
             store.of_product(&page).await.unwrap();
+            for page in filtered(&page) {
+                store.of_product(&page).await.unwrap();
+            }
         }
         let history = store.history(0, 1_000).await.unwrap();
         let events: Vec<_> = history.items.iter().map(|item| &item.event).collect();
         store.projection().apply(&events).await.unwrap();
     }
     assert_eq!(scan_counts(&db).await, before);
-}
-
-/// What a batch of orders, a page and a change cost, by hand:
-///
-/// ```text
-/// cargo test --release -p emporium-reviews --lib -- --ignored --nocapture what_things_cost
-/// ```
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn what_things_cost() {
-    let database = TestPostgres::get().await.empty_database().await;
-    let db = connect(&database.url, ServiceName::Reviews, 4);
-    let Bench { store, .. } = on(db.clone()).await;
-    fill(&db).await;
-    let print = |what: &str, mut times: Vec<Duration>| {
-        times.sort_unstable();
-        let at = |share: usize| times[(times.len() - 1) * share / 100];
-        println!(
-            "{what}: p50 {:?}, p99 {:?}, {} times",
-            at(50),
-            at(99),
-            times.len()
-        );
-    };
-    let mut batches = Vec::new();
-    for _ in 0..20 {
-        let orders: Vec<_> = (0..1_000).map(|n| order_of(n, 3)).collect();
-        let events: Vec<_> = orders.iter().collect();
-        let started = Instant::now();
-        store.projection().apply(&events).await.unwrap();
-        batches.push(started.elapsed());
-    }
-    print("1,000 orders of 3 lines", batches);
-    let mut lists = Vec::new();
-    for _ in 0..50 {
-        for page in pages() {
-            let started = Instant::now();
-            store.of_product(&page).await.unwrap();
-            lists.push(started.elapsed());
-        }
-    }
-    print("a page of 21 of 60,000 reviews", lists);
-    let (mut rare, mut none) = (Vec::new(), Vec::new());
-    for _ in 0..50 {
-        for (text, times) in [("size:33", &mut rare), ("size:none", &mut none)] {
-            let attributes = AttributeFilter::read_all(&[text.to_owned()]).unwrap();
-            let page = ProductReviews {
-                attributes,
-                ..pages().swap_remove(0)
-            };
-            let started = Instant::now();
-            store.of_product(&page).await.unwrap();
-            times.push(started.elapsed());
-        }
-    }
-    print("a page by an attribute that a few have", rare);
-    print("a page by an attribute that none has", none);
-    let mut posts = Vec::new();
-    for n in 0..500 {
-        let draft = Draft {
-            product_id: numbered(1, n % PRODUCTS),
-            author_id: Uuid::new_v4(),
-            author_name: None,
-            opinion: opinion(3),
-        };
-        let started = Instant::now();
-        store.post(&draft).await.unwrap();
-        posts.push(started.elapsed());
-    }
-    print("a review posted", posts);
-}
-
-/// A confirmed order of so many lines, mostly of customers who have reviewed something.
-fn order_of(n: u32, lines: u32) -> CloudEvent {
-    let line =
-        |line: u32| serde_json::json!({"product_id": numbered(1, (n * 7 + line) % PRODUCTS), "quantity": 1});
-    let lines: Vec<_> = (0..lines).map(line).collect();
-    let data =
-        serde_json::json!({"order_id": Uuid::now_v7(), "customer_id": numbered(2, n * 50), "lines": lines});
-    serde_json::from_value(serde_json::json!({
-        "specversion": "1.0", "id": Uuid::now_v7(), "source": "/orders", "type": "order.confirmed.v1", "subject": "x",
-        "time": "2025-01-01T00:00:00Z", "datacontenttype": "application/json", "aggregateversion": 1, "data": data
-    }))
-    .unwrap()
 }

@@ -3,93 +3,17 @@
 #![allow(clippy::unwrap_used)]
 
 use emporium_test_kit::eventually;
+use emporium_tests::Customer;
 use emporium_tests::browser::{Driver, click, count, fill, picture, screen, text_of, too_wide_by};
-use emporium_tests::{Admin, Customer, Options, ShopProcess};
-use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_shop-under-test");
+mod stage;
+
+use stage::{Stage, buy};
+
 const PASSWORD: &str = "correct horse battery";
 const DESKTOP: (u32, u32) = (1_280, 900);
 const PHONE: (u32, u32) = (390, 844);
-
-/// What the journeys find in the shop.
-struct Stage {
-    shop: ShopProcess,
-    /// Goods that were bought together more than once.
-    goods: Vec<String>,
-    admin: (String, String),
-}
-
-impl Stage {
-    async fn set() -> Self {
-        let options = Options {
-            sample: Some("tiny"),
-            ..Options::default()
-        };
-        let shop = ShopProcess::start(
-            PROGRAM,
-            &options.on("EMPORIUM_MONITORING_SCRAPE_PERIOD_MS", "1000"),
-        )
-        .await;
-        let admin = Admin::of(&shop).await;
-        let mut goods = Vec::new();
-        for (name, price) in [
-            ("Enamel kettle", 3_900),
-            ("Stoneware teapot", 2_450),
-            ("Walnut tray", 5_200),
-        ] {
-            goods.push(admin.product(name, price, 500).await);
-        }
-        let titles = [
-            (5, "Pours without a drip"),
-            (4, "Good, but heavy"),
-            (3, "Not what I expected"),
-        ];
-        for (rating, title) in titles {
-            let customer = Customer::sign_up(&shop).await;
-            let address = customer.add_address().await;
-            buy(&customer, &address, &goods).await;
-            let body = json!({
-                "rating": rating, "title": title,
-                "text": "Used every morning since it came.\n\nThe handle stays cool, and the lid sits firmly even when it is full.",
-                "attributes": { "pros": ["pours well", "looks good"], "cons": ["heavy"], "colour": "blue", "photos": [{ "caption": "On the stove" }] },
-            });
-            customer
-                .api
-                .post(&format!("/api/products/{}/reviews", goods[0]), body)
-                .await
-                .expect(201);
-        }
-        let file: Value =
-            serde_json::from_str(&std::fs::read_to_string(shop.path().join("admin.json")).unwrap()).unwrap();
-        let credential = |name: &str| file[name].as_str().unwrap().to_owned();
-        let admin = (credential("email"), credential("password"));
-        let path = format!("/api/products/{}/recommendations", goods[0]);
-        eventually("the shelf is filled", 20, async || {
-            let shelves = shop.visitor().get(&path).await.expect(200);
-            (shelves["bought_together"].as_array().unwrap().len() == 2).then_some(())
-        })
-        .await;
-        Self { shop, goods, admin }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.shop.url("gateway"))
-    }
-
-    fn product(&self) -> String {
-        self.url(&format!("/products/{}", self.goods[0]))
-    }
-}
-
-async fn buy(customer: &Customer, address: &str, goods: &[String]) {
-    for product in goods {
-        customer.put(product, 1).await;
-    }
-    let order = customer.order(address, "tok_ok").await.expect(201);
-    assert_eq!(order["status"], "confirmed", "{order}");
-}
 
 /// How a journey is made.
 #[derive(Clone, Copy)]
@@ -158,6 +82,8 @@ async fn write_a_review(driver: &Driver, stage: &Stage, way: Way, title: &str) -
     fill(&browser, "#email", &author.email).await;
     fill(&browser, "#password", PASSWORD).await;
     click(&browser, "#sign-in").await;
+    browser.query(By::Id("review-form")).first().await.unwrap();
+    from_the_order(&browser, stage, way).await;
     click(&browser, "#rating-4").await;
     fill(&browser, "#title", title).await;
     fill(&browser, "#text", "First line <b>not bold</b>.\nSecond line.").await;
@@ -220,6 +146,20 @@ async fn write_a_review(driver: &Driver, stage: &Stage, way: Way, title: &str) -
     look(&browser, way, "my-reviews").await;
     browser.quit().await.unwrap();
     author
+}
+
+/// What was bought leads from its order to the form, which is open then.
+async fn from_the_order(browser: &WebDriver, stage: &Stage, way: Way) {
+    browser.goto(stage.url("/orders")).await.unwrap();
+    click(browser, "#orders a.name").await;
+    look(browser, way, "order").await;
+    click(browser, "#order a.aside").await;
+    let form = browser.query(By::Id("review-form")).first().await.unwrap();
+    eventually("the form is seen", 10, async || {
+        form.is_displayed().await.unwrap().then_some(())
+    })
+    .await;
+    look(browser, way, "product-review-form").await;
 }
 
 async fn vote(driver: &Driver, stage: &Stage, way: Way, title: &str) {
@@ -345,6 +285,14 @@ async fn pause_and_resume(browser: &WebDriver, stage: &Stage, way: Way) {
     browser.goto(stage.url("/admin/projections")).await.unwrap();
     let row = "#projection-analytics";
     assert!(text_of(browser, row).await.to_lowercase().contains("running"));
+    // Nobody has to scroll sideways for what can be done.
+    let button = browser.find(By::Css(format!("{row} button"))).await.unwrap();
+    let place = button.rect().await.unwrap();
+    assert!(
+        place.x >= 0.0 && place.x + place.width <= f64::from(way.size.0),
+        "{place:?} on a {}",
+        way.name
+    );
     look(browser, way, "projections").await;
     click(browser, &format!("{row} button")).await;
     eventually("it is paused", 10, async || {
