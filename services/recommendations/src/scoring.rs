@@ -33,7 +33,7 @@ use crate::decay::{Decayed, HalfLife};
 
 /// Only so many of the newest baskets of a good tell what it is bought with, together with others or for a customer.
 pub const BASKETS_MAX: usize = 500;
-/// And so many, where the one good is all that is asked about: a shelf of ten needs no more, and each is a read somewhere else
+/// And so many, where the one good is all that is asked about: each is a read somewhere else
 /// in the tables, which is what the shelf's time goes into.
 pub const ALSO_BOUGHT_BASKETS_MAX: usize = 200;
 /// What a basket weighs in a pair however old it is, so that a shop that sold nothing for years still knows what goes together.

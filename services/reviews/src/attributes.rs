@@ -14,7 +14,7 @@ pub const BYTES_MAX: usize = 16 << 10;
 pub const DEPTH_MAX: usize = 5;
 /// The most keys, those of nested objects included.
 pub const KEYS_MAX: usize = 64;
-/// The most values, those in lists included: each becomes an entry of an index.
+/// The most values, those in lists included: a filtered list looks through them.
 pub const VALUES_MAX: usize = 256;
 /// The longest key, in characters.
 pub const KEY_CHARS_MAX: usize = 64;
@@ -32,7 +32,7 @@ struct Census {
     values: usize,
 }
 
-/// Attributes that can be kept, indexed and shown.
+/// Attributes that can be kept, looked through and shown.
 #[allow(clippy::trivially_copy_pass_by_ref)] // garde hands over references
 pub fn bounded(attributes: &Attributes, _: &()) -> garde::Result {
     let mut census = Census::default();

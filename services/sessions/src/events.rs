@@ -79,7 +79,7 @@ impl Consumer for Blocker {
         &["user.registered.v1", UPDATED]
     }
 
-    /// There is nothing to empty: see [`Comparer`].
+    /// There is no second one: marks are compared with the histories, and mended; see [`Comparer`].
     fn generations(&self) -> Option<&dyn Generations> {
         Some(&self.comparer)
     }

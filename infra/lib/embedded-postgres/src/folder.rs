@@ -215,6 +215,7 @@ fn lock(root: &Path) -> Result<File> {
     }
     let note = file
         .set_len(0)
+        .and_then(|()| file.rewind())
         .and_then(|()| write!(file, "{}", std::process::id()));
     note.map_err(Error::not_writable(&path))?;
     Ok(file)
@@ -273,6 +274,25 @@ mod tests {
     fn a_socket_needs_a_short_path() {
         assert_eq!(socket_dir(Path::new("/x")), Some("/x/run".into()));
         assert_eq!(socket_dir(&Path::new("/x").join("y".repeat(90))), None);
+    }
+
+    // What a child of another thread has until it is another program: the same lock, by another descriptor.
+    #[test]
+    fn a_lock_that_this_process_is_about_to_let_go_is_waited_for() -> Result<()> {
+        let dir = tempfile::tempdir().map_err(Error::not_writable(Path::new("/")))?;
+        let first = lock(dir.path())?;
+        let inherited = first.try_clone().map_err(Error::not_writable(dir.path()))?;
+        drop(first);
+        let child = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            drop(inherited);
+        });
+        let second = lock(dir.path())?;
+        assert!(child.join().is_ok());
+        let note = fs::read_to_string(dir.path().join("owner.lock"));
+        assert_eq!(note.ok(), Some(std::process::id().to_string()));
+        drop(second);
+        Ok(())
     }
 
     #[test]

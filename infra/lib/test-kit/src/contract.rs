@@ -62,7 +62,9 @@ pub fn away<'a, T, E: MaybeAway>(
 /// that the store is away.
 pub async fn all_away(error_max: Duration, calls: impl IntoIterator<Item = Call<'_>>) {
     let answers = tokio::time::timeout(error_max, join_all(calls)).await;
-    let wrong: Vec<String> = answers.expect("errors in time").into_iter().flatten().collect();
+    let answers = answers.expect("errors in time");
+    assert!(!answers.is_empty(), "nothing was called");
+    let wrong: Vec<String> = answers.into_iter().flatten().collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
@@ -82,6 +84,7 @@ pub async fn kill_amid(
         now.iter().zip(marks).all(|(now, mark)| now > mark).then_some(())
     };
     let begun = vec![BEGUN; acknowledged().len()];
+    assert!(!begun.is_empty(), "nobody writes");
     eventually("all write", 20, async || all_beyond(&begun)).await;
     server.kill().await;
     assert!(matches!(ping().await, Err(StoreError::Unavailable(_))));

@@ -74,6 +74,7 @@ impl Fed {
         let path = format!("/projections/{}/rebuild", self.projection);
         let asked = self.operator.post(&path, serde_json::json!({})).await.expect(202);
         let id = &asked["rebuild"]["id"];
+        assert!(id.is_string(), "{asked}");
         self.status("it is rebuilt", |status| status["outcome"]["id"] == *id)
             .await
     }

@@ -104,7 +104,10 @@ pub async fn refuses_the_unreadable(projection: &dyn Consumer, good: &CloudEvent
     );
 }
 
-/// Each one to three times, in any order, in batches of any size.
+/// The most of a batch, so that a history is many of them.
+const BATCH_MAX: usize = 40;
+
+/// Each one to three times, in any order, in batches of any size up to [`BATCH_MAX`].
 pub fn deliveries<'a, T>(items: impl IntoIterator<Item = &'a T>, rng: &mut impl Rng) -> Vec<Vec<&'a T>> {
     let mut all: Vec<&T> = items
         .into_iter()
@@ -113,7 +116,7 @@ pub fn deliveries<'a, T>(items: impl IntoIterator<Item = &'a T>, rng: &mut impl 
     all.shuffle(rng);
     let mut batches = Vec::new();
     while !all.is_empty() {
-        let size = rng.random_range(1..=all.len());
+        let size = rng.random_range(1..=all.len().min(BATCH_MAX));
         batches.push(all.split_off(all.len() - size));
     }
     batches

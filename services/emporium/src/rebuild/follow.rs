@@ -111,7 +111,7 @@ impl<'a> Watch<'a> {
             return None;
         }
         let outcome = status.outcome.as_ref()?;
-        // Without an id (the group was being built when it was asked) whatever is new counts.
+        // Whatever is new counts too: the bus may have had it built, under another id.
         let is_new = wanted == Some(outcome.id) || Some(outcome.id) != before;
         is_new.then(|| Outcome {
             equal: outcome.equal,
@@ -130,6 +130,9 @@ impl<'a> Watch<'a> {
         };
         let read = count(rebuild.events);
         let doing = match rebuild.phase {
+            Phase::Wanted if status.group.state == GroupState::Paused && status.group.position.is_none() => {
+                "paused, and built when it is resumed".to_owned()
+            }
             Phase::Wanted => "emptying the other generation".to_owned(),
             Phase::Reading => {
                 let of = rebuild

@@ -17,6 +17,7 @@ const REASON_MAX: usize = 4_000;
 impl ConsumerGroup {
     /// The whole batch in one go; when that fails, one by one, so that one bad event does not hold up the others.
     pub(super) async fn deliver(&self, events: &[&CloudEvent]) -> anyhow::Result<()> {
+        // The bus gives what was asked for; a consumer is never shown a kind that it does not know, whatever bus it is.
         let wanted: Vec<&CloudEvent> = events.iter().copied().filter(|event| self.wants(event)).collect();
         if wanted.is_empty() {
             return Ok(());

@@ -151,7 +151,7 @@ async fn resume_projection(
 
 /// Asks for a rebuild from the owners' histories, which a running member does. One that is under way goes on.
 #[utoipa::path(post, path = "/projections/{name}/rebuild", params(("name" = String, Path)),
-    responses((status = 202, body = ProjectionStatus, description = "`rebuild.id` is the `outcome.id` at its end"),
+    responses((status = 202, body = ProjectionStatus, description = "`rebuild.id` is the `outcome.id` at its end, unless the bus asks for a rebuild meanwhile, whose id takes its place"),
         (status = 404, body = ProblemDocument, description = "`not-found`"),
         (status = 409, body = ProblemDocument, description = "`not-rebuildable`"),
         (status = 503, body = ProblemDocument, description = "`store-unavailable`")))]

@@ -82,7 +82,7 @@ async fn admin_resume_projection(
 }
 
 /// Asks for a rebuild from the owners' histories, beside the live one; one that is under way goes on. `rebuild.id` becomes
-/// `outcome.id` at its end.
+/// `outcome.id` at its end, unless the bus asks for a rebuild meanwhile, whose id takes its place.
 #[utoipa::path(post, path = "/api/admin/projections/{name}/rebuild", tag = "administration",
     security(("bearer" = []), ("cookie" = [])), params(("name" = String, Path)), responses(
     (status = 202, body = ProjectionView),
