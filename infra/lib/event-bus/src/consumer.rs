@@ -30,7 +30,7 @@ pub use rebuild::RebuildError;
 pub use routes::{
     DeadLetterList, DeadLetterQuery, list_dead_letters, rebuild_projection, replay_dead_letter,
 };
-pub(crate) use routes::{away, store_away};
+pub(crate) use routes::{accept_rebuild, away, store_away};
 use status::Tracker;
 pub use status::{GroupState, GroupStatus};
 

@@ -183,6 +183,22 @@ pub struct Outcome {
     pub position: Option<i64>,
 }
 
+impl Outcome {
+    /// The rebuild as it was when it was asked for.
+    pub(crate) fn as_wanted(&self) -> Rebuild {
+        Rebuild {
+            id: self.id,
+            cause: self.cause,
+            phase: Phase::Wanted,
+            started_at: self.started_at,
+            events: 0,
+            total: None,
+            error: None,
+            cursors: BTreeMap::new(),
+        }
+    }
+}
+
 /// How a projection stands.
 #[derive(Debug, Clone)]
 pub struct Standing {

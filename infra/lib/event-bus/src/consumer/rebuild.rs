@@ -8,6 +8,8 @@
 
 use std::sync::atomic::Ordering;
 
+use uuid::Uuid;
+
 use super::beside::source;
 use super::{ApplyError, ConsumerGroup, StartAt};
 use crate::bus::Progress;
@@ -34,16 +36,16 @@ impl ConsumerGroup {
     }
 
     /// Asks for a rebuild: a running member, here or in another process, builds the other generation beside the live one,
-    /// compares both and switches. Asking again while that goes on changes nothing.
-    pub async fn request_rebuild(&self) -> Result<(), RebuildError> {
+    /// compares both and switches. Asking again while that goes on changes nothing. Gives the rebuild's id.
+    pub async fn request_rebuild(&self) -> Result<Uuid, RebuildError> {
         let Some(generations) = self.buildable() else {
             return Err(RebuildError::Unsupported(self.name.clone()));
         };
         // The bus is not asked whether it has the group built: it says so for a moment longer than that lasts. While it does last,
         // that is the rebuild; one that is wanted before gives way to it.
-        generations.want().await?;
+        let id = generations.want().await?;
         self.rebuild_wanted.notify_one();
-        Ok(())
+        Ok(id)
     }
 
     /// Whether [`ConsumerGroup::request_rebuild`] works.

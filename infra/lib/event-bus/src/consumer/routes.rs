@@ -9,6 +9,7 @@ use emporium_service_kit::extract::Query;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use super::{ApplyError, ConsumerGroup, RebuildError};
 use crate::bus::{BusError, DeadLetter};
@@ -80,8 +81,13 @@ pub(crate) fn store_away(error: &ApplyError) -> Problem {
 /// Answers `POST /rebuild`: 202 when a running member will rebuild the projection or is at it, 409 when the consumer cannot
 /// be rebuilt.
 pub async fn rebuild_projection(group: &ConsumerGroup) -> Result<StatusCode, Problem> {
+    accept_rebuild(group).await.map(|_| StatusCode::ACCEPTED)
+}
+
+/// The id of the rebuild that was asked for, or why there will be none.
+pub(crate) async fn accept_rebuild(group: &ConsumerGroup) -> Result<Uuid, Problem> {
     match group.request_rebuild().await {
-        Ok(()) => Ok(StatusCode::ACCEPTED),
+        Ok(id) => Ok(id),
         Err(error @ RebuildError::Unsupported(_)) => {
             Err(Problem::conflict("not-rebuildable", error.to_string()))
         }

@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 use super::{Outcome, Rebuild};
 use crate::bus::DeadLetter;
 use crate::consumer::{
-    self, ConsumerGroup, DeadLetterList, DeadLetterQuery, GroupStatus, away, rebuild_projection, store_away,
+    self, ConsumerGroup, DeadLetterList, DeadLetterQuery, GroupStatus, accept_rebuild, away, store_away,
 };
 
 /// Administrators come by the gateway.
@@ -160,8 +160,14 @@ async fn post_projection_rebuild(
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<ProjectionStatus>), Problem> {
     let group = projections.find(&name)?;
-    let status = rebuild_projection(group).await?;
-    Ok((status, group.projection_status().await.map(Json)?))
+    let id = accept_rebuild(group).await?;
+    let mut status = group.projection_status().await?;
+    if status.rebuild.is_none() {
+        let ended = status.outcome.as_ref().filter(|outcome| outcome.id == id);
+        // A small one may have ended by now. What is answered is what was accepted.
+        status.rebuild = ended.map(Outcome::as_wanted);
+    }
+    Ok((StatusCode::ACCEPTED, Json(status)))
 }
 
 /// Events that the group could not apply, oldest first.

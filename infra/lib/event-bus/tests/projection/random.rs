@@ -65,7 +65,9 @@ impl Play {
             45..60 => self.unit(m).await,
             60..72 => Box::pin(self.all_at_once(m)).await,
             72..80 => Box::pin(self.kill(random, m)).await,
-            80..86 => self.members[m].request_rebuild().await.unwrap(),
+            80..86 => {
+                self.members[m].request_rebuild().await.unwrap();
+            }
             86..89 => self.members[m].pause().await.unwrap(),
             89..93 => self.members[m].resume().await.unwrap(),
             93..96 => self.redeliver(random).await,
