@@ -44,8 +44,10 @@ const LINGER: Duration = Duration::from_millis(250);
 const LEASE: Duration = Duration::from_secs(5);
 /// How long to wait for a wake-up; polling after it is the guarantee.
 const POLL: Duration = Duration::from_secs(1);
-/// Shortest time from one step to the next, so that events which come close together are applied together.
-const PACE: Duration = Duration::from_millis(20);
+/// Shortest time from one step to the next, so that events which come close together are applied together: each step ends with
+/// commits, and those of every group come out of the time of the orders they follow. The first event after a pause is applied at
+/// once.
+const PACE: Duration = Duration::from_millis(60);
 /// How often old rows of the inbox are removed.
 const REAP_EVERY: Duration = Duration::from_hours(1);
 /// How long a resumed group may stand still: a group that is paused is looked at so often.
