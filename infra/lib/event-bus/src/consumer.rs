@@ -36,9 +36,13 @@ pub use status::{GroupState, GroupStatus};
 
 /// Large, since what many events of a batch change is written once; payloads that are large end it earlier.
 const BATCH: i64 = 2_000;
-/// Who has moved past so many events and was at the end with that, is in the middle of a bulk load. Waiting [`LINGER`] for more
-/// of it makes larger batches, so that what many of its events change is not written again and again.
+/// Who has moved past so many events, as close together as [`FLOOD_EACH`] or closer, and was at the end with that, is in the
+/// middle of a bulk load. Waiting [`LINGER`] for more of it makes larger batches, so that what many of its events change is not
+/// written again and again.
 const FLOOD: std::ops::Range<usize> = 500..2_000;
+/// A bulk load brings more than 8,000 events a second. The number alone would not do: a busy shop's events of one [`LINGER`] are
+/// as many, and who once lingered would do so for ever.
+const FLOOD_EACH: Duration = Duration::from_micros(125);
 const LINGER: Duration = Duration::from_millis(250);
 /// How long a group stands still after its member was killed. A member that lives renews it, however long a batch takes.
 const LEASE: Duration = Duration::from_secs(5);
@@ -171,7 +175,7 @@ impl ConsumerGroup {
         let mut reap_at = Instant::now();
         let mut pace = Pace::new(PACE);
         loop {
-            pace.turn().await;
+            let since = pace.turn().await;
             let moved = match self.step().await {
                 Err(error) if lease_lost(&error) => {
                     tracing::info!(group = self.name, %error, "going on when it is free");
@@ -183,7 +187,7 @@ impl ConsumerGroup {
                 tokio::time::sleep(POLL_PAUSED).await;
             } else if moved == 0 {
                 self.bus.wait(self.seen.load(Ordering::Relaxed), POLL).await;
-            } else if FLOOD.contains(&moved) {
+            } else if is_flood(moved, since) {
                 tokio::time::sleep(LINGER).await;
             }
             if Instant::now() >= reap_at && !self.reap().await {
@@ -322,7 +326,29 @@ impl ConsumerGroup {
     }
 }
 
+/// Whether so many events, all there were and come within `since`, belong to a bulk load.
+fn is_flood(moved: usize, since: Duration) -> bool {
+    let closest = u32::try_from(moved).map_or(Duration::MAX, |moved| FLOOD_EACH * moved);
+    FLOOD.contains(&moved) && since < closest
+}
+
 fn lease_lost(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(BusError::LeaseLost(_)))
         || matches!(error.downcast_ref(), Some(BuildError::Lost))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bulk_load_is_a_flood() {
+        // 10,000 events a second.
+        assert!(is_flood(600, PACE));
+        assert!(is_flood(1_999, Duration::from_millis(200)));
+        assert!(!is_flood(2_000, PACE), "there are more; nothing to wait for");
+        assert!(!is_flood(499, PACE));
+        // A busy shop's, 3,500 a second, of one lingering.
+        assert!(!is_flood(1_100, LINGER + PACE));
+    }
 }

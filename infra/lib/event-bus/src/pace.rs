@@ -9,20 +9,26 @@ use tokio::time::{Instant, sleep_until};
 pub struct Pace {
     every: Duration,
     next: Instant,
+    last: Instant,
 }
 
 impl Pace {
     /// At most one every `every`.
     pub fn new(every: Duration) -> Self {
+        let now = Instant::now();
         Self {
             every,
-            next: Instant::now(),
+            next: now,
+            last: now,
         }
     }
 
-    /// Waits until it is time for the next one.
-    pub async fn turn(&mut self) {
+    /// Waits until it is time for the next one; gives the time since the one before.
+    pub async fn turn(&mut self) -> Duration {
         sleep_until(self.next).await;
-        self.next = Instant::now() + self.every;
+        let now = Instant::now();
+        let since = now - std::mem::replace(&mut self.last, now);
+        self.next = now + self.every;
+        since
     }
 }
