@@ -41,6 +41,20 @@ with_install_lock() (
   "$@" 9>&-
 )
 
+# newest_jdk MIN: prints the home of the newest installed JDK of at least this major version; fails when there is none.
+newest_jdk() {
+  local newest=0 found= release major
+  for release in "${JAVA_HOME:-/nonexistent}"/release /usr/lib/jvm/*/release; do
+    # Without `jar` it is a runtime only.
+    [ -r "$release" ] && [ -x "$(dirname "$release")/bin/jar" ] || continue
+    major=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$release")
+    if [ "${major:-0}" -ge "$1" ] && [ "$major" -gt "$newest" ]; then
+      newest=$major found=$(dirname "$release")
+    fi
+  done
+  [ -n "$found" ] && echo "$found"
+}
+
 # absolute PATH: the same seen from anywhere; servers change into their folder.
 absolute() {
   case $1 in
@@ -83,9 +97,10 @@ in_background() {
   fail "did not become ready; its log is $log"
 }
 
-# When a process began. It tells a server from a stranger that has got its process id since.
+# When a process began. It tells a server from a stranger that has got its process id since. Nothing for one that has
+# ended and that nobody has asked about yet (a zombie), as in a container whose first process asks about none.
 begin_of() {
-  LC_ALL=C ps -o lstart= -p "$1" 2>/dev/null
+  LC_ALL=C ps -o stat=,lstart= -p "$1" 2>/dev/null | sed '/^Z/d; s/^[^ ]* *//'
 }
 
 running() {
@@ -104,7 +119,7 @@ stop_process() {
   pid=$(head -1 "$1")
   kill "$pid"
   for _ in $(seq 1 300); do
-    if ! kill -0 "$pid" 2>/dev/null; then
+    if [ -z "$(begin_of "$pid")" ]; then
       rm -f "$1"
       return
     fi

@@ -22,17 +22,8 @@ pid_file=$data/server.pid
 
 # Prints the home of the newest JDK that is new enough.
 java_home() {
-  local newest=0 found= release major
-  for release in "${JAVA_HOME:-/nonexistent}"/release /usr/lib/jvm/*/release; do
-    # Without `jar` it is a runtime only.
-    [ -r "$release" ] && [ -x "$(dirname "$release")/bin/jar" ] || continue
-    major=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$release")
-    if [ "${major:-0}" -ge $java_version_min ] && [ "$major" -gt "$newest" ]; then
-      newest=$major found=$(dirname "$release")
-    fi
-  done
-  [ -n "$found" ] || fail "needs a JDK $java_version_min or newer (set JAVA_HOME, or install one below /usr/lib/jvm; Debian 12 has none, Debian 13 has)"
-  echo "$found"
+  newest_jdk $java_version_min ||
+    fail "needs a JDK $java_version_min or newer (set JAVA_HOME, or install one below /usr/lib/jvm; Debian 12 has none, Debian 13 has)"
 }
 
 unpack_bundle() {
