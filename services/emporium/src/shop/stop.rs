@@ -14,6 +14,8 @@ use crate::{Error, running};
 
 // From the signal on. Whoever is done earlier makes room for the next.
 
+/// Nobody watches any more.
+const UNWATCHED: Duration = Duration::from_secs(1);
 /// The gateway has answered what came in, as long as nobody waits for a slow checkout.
 const ANSWERED: Duration = Duration::from_secs(3);
 /// Orders has told those who wait for a checkout to look again later, and its running sagas have come to a commit.
@@ -26,7 +28,8 @@ const DISCONNECTED: Duration = Duration::from_millis(7_500);
 const STOPPED: Duration = Duration::from_secs(9);
 
 impl Shop {
-    /// Drains and stops: the gateway first, so that nothing new comes in, then orders with its running sagas, then the
+    /// Drains and stops: monitoring first, which would tell of all others that they are down, then the gateway, so that nothing
+    /// new comes in, then orders with its running sagas, then the
     /// rest, at last the database server.
     pub async fn stop(self) -> Result<(), Error> {
         let begun = Instant::now();
@@ -57,14 +60,18 @@ impl Shop {
 }
 
 async fn stop_services(services: Vec<(ServiceName, Running)>, begun: Instant) {
-    let (mut gateway, mut orders, mut others) = (None, None, Vec::new());
+    let (mut monitoring, mut gateway, mut orders, mut others) = (None, None, None, Vec::new());
     for (name, running) in services {
         match name {
+            ServiceName::Monitoring => monitoring = Some(running),
             ServiceName::Gateway => gateway = Some(running),
             ServiceName::Orders => orders = Some(running),
             _ => others.push(running),
         }
     }
+    let monitoring = stop_one(monitoring);
+    tokio::pin!(monitoring);
+    let unwatched = timeout_at(begun + UNWATCHED, &mut monitoring).await.is_ok();
     let gateway = stop_one(gateway);
     tokio::pin!(gateway);
     let answered = timeout_at(begun + ANSWERED, &mut gateway).await.is_ok();
@@ -75,7 +82,13 @@ async fn stop_services(services: Vec<(ServiceName, Running)>, begun: Instant) {
         }
     };
     let rested = timeout_at(begun + SAGAS_REST, join(gateway, stop_one(orders))).await;
-    let drained = timeout_at(begun + DRAINED, join_all(others.into_iter().map(Running::stop))).await;
+    let others = async {
+        if !unwatched {
+            monitoring.await;
+        }
+        join_all(others.into_iter().map(Running::stop)).await;
+    };
+    let drained = timeout_at(begun + DRAINED, others).await;
     if rested.is_err() || drained.is_err() {
         tracing::warn!("stopped before everything was drained; what was under way goes on at the next start");
     }
