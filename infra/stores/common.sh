@@ -41,14 +41,14 @@ with_install_lock() (
   "$@" 9>&-
 )
 
-# newest_jdk MIN: prints the home of the newest installed JDK of at least this major version; fails when there is none.
+# newest_jdk PROGRAM MIN: prints the home of the newest installed JDK of at least this major version that has the program (a
+# runtime has `java`, but no `jar`); fails when there is none.
 newest_jdk() {
   local newest=0 found= release major
   for release in "${JAVA_HOME:-/nonexistent}"/release /usr/lib/jvm/*/release; do
-    # Without `jar` it is a runtime only.
-    [ -r "$release" ] && [ -x "$(dirname "$release")/bin/jar" ] || continue
+    [ -r "$release" ] && [ -x "$(dirname "$release")/bin/$1" ] || continue
     major=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$release")
-    if [ "${major:-0}" -ge "$1" ] && [ "$major" -gt "$newest" ]; then
+    if [ "${major:-0}" -ge "$2" ] && [ "$major" -gt "$newest" ]; then
       newest=$major found=$(dirname "$release")
     fi
   done

@@ -22,7 +22,7 @@ pid_file=$data/server.pid
 
 # Prints the home of the newest JDK that is new enough.
 java_home() {
-  newest_jdk $java_version_min ||
+  newest_jdk jar $java_version_min ||
     fail "needs a JDK $java_version_min or newer (set JAVA_HOME, or install one below /usr/lib/jvm; Debian 12 has none, Debian 13 has)"
 }
 
