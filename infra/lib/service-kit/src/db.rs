@@ -9,13 +9,17 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, Stream};
 use futures::{FutureExt, StreamExt};
 use sqlx::error::BoxDynError;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migration, Migrator};
 use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
 };
-use sqlx::{ConnectOptions, Connection, Either, Execute, Executor, PgPool, Postgres, SqlSafeStr, SqlStr};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, Either, Execute, Executor, PgPool, Postgres, SqlSafeStr,
+    SqlStr,
+};
 use tokio::time::Sleep;
 
+use crate::ServiceName;
 use crate::metrics::{Metrics, Operation};
 use crate::observe::{self, Call};
 
@@ -96,6 +100,34 @@ impl Db {
         // Not back into the pool, where statements have a time limit.
         connection.close().await?;
         migrated
+    }
+
+    /// The same for tables that many services have: `{prefix}` in the migrations stands for the service, and they are recorded in
+    /// `<service>_<what>_migrations`.
+    pub async fn migrate_for(
+        &self,
+        service: ServiceName,
+        what: &str,
+        migrator: &Migrator,
+    ) -> Result<(), MigrateError> {
+        let migrations = migrator
+            .iter()
+            .map(|migration| {
+                let sql = migration.sql.as_str().replace("{prefix}", service.as_str());
+                Migration::new(
+                    migration.version,
+                    migration.description.clone(),
+                    migration.migration_type,
+                    AssertSqlSafe(sql).into_sql_str(),
+                    migration.no_tx,
+                )
+            })
+            .collect();
+        self.migrate(
+            &Migrator::with_migrations(migrations),
+            &format!("{service}_{what}"),
+        )
+        .await
     }
 
     /// Begins a transaction.

@@ -19,11 +19,13 @@ use crate::report::{self, Server, ServerFacts};
 
 mod connect;
 mod facts;
+mod scan;
 mod single;
 
 pub use connect::ConnectError;
 pub(crate) use connect::address;
 pub use facts::{Durability, Info, Promise, Promises};
+pub use scan::Scanned;
 use single::Single;
 
 /// The scheme of [`crate::StoreSetting::scheme`], and the name in metrics and reports.

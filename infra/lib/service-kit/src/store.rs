@@ -4,6 +4,7 @@
 use crate::config::database_options;
 use crate::db::look;
 use crate::redis::REDIS;
+use crate::stores::address_of;
 use crate::{Db, Environment, Problem, Redis, StartError};
 
 /// A store's own error: of sqlx, of a Redis client, of any other.
@@ -119,8 +120,8 @@ impl<'a> StoreSetting<'a> {
         Self { name, url }
     }
 
-    /// The URL's scheme in lower case, [`POSTGRES`] for both of its spellings and when nothing is set, [`REDIS`] also for
-    /// `rediss` (TLS); empty when the URL has none.
+    /// The URL's scheme in lower case, [`POSTGRES`] for both of its spellings and when nothing is set, that of the store also for
+    /// its spellings with TLS (`rediss`, `neo4j+s`); empty when the URL has none.
     pub fn scheme(&self) -> String {
         let Some(url) = self.url else {
             return POSTGRES.to_owned();
@@ -139,6 +140,11 @@ impl<'a> StoreSetting<'a> {
             // The same by TLS.
             "rediss" => REDIS.to_owned(),
             "elasticsearch+https" => "elasticsearch".to_owned(),
+            "neo4j+s" => "neo4j".to_owned(),
+            "clickhouse+https" => "clickhouse".to_owned(),
+            "prometheus+https" => "prometheus".to_owned(),
+            // The same by a name whose DNS records list the servers.
+            "mongodb+srv" => "mongodb".to_owned(),
             _ => scheme,
         }
     }
@@ -146,6 +152,14 @@ impl<'a> StoreSetting<'a> {
     /// The URL, for an adapter that reads it itself; empty when nothing is set.
     pub fn url(&self) -> &'a str {
         self.url.unwrap_or_default()
+    }
+
+    /// Where the store is, for people: scheme, host, port and path, without user and password.
+    pub fn address(&self) -> String {
+        match self.url {
+            None => "the service's own PostgreSQL".to_owned(),
+            Some(url) => format!("{}://{}", self.scheme(), address_of(url)),
+        }
     }
 
     /// The PostgreSQL that the setting names: the service's own database, or a small pool to another one, which is looked at

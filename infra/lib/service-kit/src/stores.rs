@@ -13,6 +13,7 @@ use crate::redis::ConnectError;
 use crate::{ServiceName, StartError, StoreSetting};
 
 mod address;
+pub(crate) use address::of as address_of;
 mod file;
 mod names;
 
@@ -24,6 +25,8 @@ pub const CARTS_STORE: &str = "EMPORIUM_CARTS_STORE";
 pub const CATALOG_SEARCH: &str = "EMPORIUM_CATALOG_SEARCH";
 /// The store of purchases.
 pub const RECOMMENDATIONS_STORE: &str = "EMPORIUM_RECOMMENDATIONS_STORE";
+/// The cache of recommendations.
+pub const RECOMMENDATIONS_CACHE: &str = "EMPORIUM_RECOMMENDATIONS_CACHE";
 /// The store of the business's figures.
 pub const ANALYTICS_STORE: &str = "EMPORIUM_ANALYTICS_STORE";
 /// The reviews' store.
@@ -41,9 +44,9 @@ const URL_BYTES_MAX: usize = 2_048;
 pub struct Known {
     /// The environment variable.
     pub name: &'static str,
-    /// Whose it is; `None` for the event bus, which all share, and for services that this version does not have.
+    /// Whose it is; `None` for the event bus, which all share.
     pub service: Option<ServiceName>,
-    /// Schemes of the URLs it takes; empty when this version has no choice there.
+    /// Schemes of the URLs it takes.
     pub schemes: &'static [&'static str],
     /// What is kept there.
     pub what: &'static str,
@@ -59,15 +62,6 @@ const fn of(
         name,
         service: Some(service),
         schemes,
-        what,
-    }
-}
-
-const fn later(name: &'static str, what: &'static str) -> Known {
-    Known {
-        name,
-        service: None,
-        schemes: &[],
         what,
     }
 }
@@ -90,29 +84,31 @@ pub const KNOWN: [Known; 9] = [
     of(
         RECOMMENDATIONS_STORE,
         ServiceName::Recommendations,
-        &["postgres"],
+        &["postgres", "neo4j"],
         "purchases, for recommendations",
     ),
-    later(
-        "EMPORIUM_RECOMMENDATIONS_CACHE",
-        "shelves elsewhere than in the recommendations service's own database",
+    of(
+        RECOMMENDATIONS_CACHE,
+        ServiceName::Recommendations,
+        &["postgres", "redis"],
+        "shelves of recommendations, to be shown again",
     ),
     of(
         ANALYTICS_STORE,
         ServiceName::Analytics,
-        &["postgres"],
+        &["postgres", "clickhouse"],
         "figures of the business",
     ),
     of(
         REVIEWS_STORE,
         ServiceName::Reviews,
-        &["postgres"],
+        &["postgres", "mongodb"],
         "product reviews",
     ),
     of(
         MONITORING_STORE,
         ServiceName::Monitoring,
-        &["postgres"],
+        &["postgres", "prometheus"],
         "time series",
     ),
     Known {
@@ -179,10 +175,6 @@ impl StoreUrls {
         if url.is_empty() || known.name == CATALOG_SEARCH && is_own_database(&url) {
             self.0.remove(known.name);
             return Ok(());
-        }
-        if known.schemes.is_empty() {
-            let problem = format!("this version keeps no {}; unset it", known.what);
-            return Err(bad(known.name, problem));
         }
         check(known, &url)?;
         self.0.insert(known.name, url);

@@ -1,7 +1,7 @@
 //! Where a store is, without the secrets of its URL.
 
 /// Host, port and path of a URL. Options after `?` are left out as well: some of them are passwords.
-pub(super) fn of(url: &str) -> String {
+pub(crate) fn of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     // A password may hold a slash or an @ that nobody has escaped: whatever stands before the last @ is left out.

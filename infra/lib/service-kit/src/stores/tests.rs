@@ -131,13 +131,9 @@ fn wrong_schemes_and_texts_that_are_no_urls_are_refused() {
             vec!["no elasticsearch URL"],
         ),
         (
-            "EMPORIUM_RECOMMENDATIONS_CACHE",
-            "redis://u:s3cr3t@h",
-            vec![
-                "EMPORIUM_RECOMMENDATIONS_CACHE",
-                "this version keeps no shelves",
-                "unset",
-            ],
+            RECOMMENDATIONS_CACHE,
+            "elasticsearch://u:s3cr3t@h",
+            vec![RECOMMENDATIONS_CACHE, "postgres:// or redis://"],
         ),
     ] {
         refused(None, &[(name, url)], &words);
