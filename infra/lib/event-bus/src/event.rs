@@ -54,13 +54,20 @@ pub trait EventData: Serialize {
 /// An event about to be written to the outbox.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    pub(crate) id: Uuid,
-    pub(crate) kind: &'static str,
-    pub(crate) subject: String,
-    pub(crate) version: i64,
-    pub(crate) time: OffsetDateTime,
-    pub(crate) traceparent: Option<String>,
-    pub(crate) data: String,
+    /// [`CloudEvent::id`].
+    pub id: Uuid,
+    /// [`CloudEvent::kind`].
+    pub kind: &'static str,
+    /// [`CloudEvent::subject`].
+    pub subject: String,
+    /// [`CloudEvent::aggregateversion`].
+    pub version: i64,
+    /// [`CloudEvent::time`].
+    pub time: OffsetDateTime,
+    /// [`CloudEvent::traceparent`].
+    pub traceparent: Option<String>,
+    /// [`CloudEvent::data`], as JSON.
+    pub data: String,
 }
 
 impl NewEvent {

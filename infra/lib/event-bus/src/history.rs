@@ -1,15 +1,15 @@
 //! Owners' event histories, read in pages: what a projection is rebuilt from before it joins the bus.
 
+use emporium_service_kit::Problem;
 use emporium_service_kit::client::{CallError, Client};
 use emporium_service_kit::extract::Query;
-use emporium_service_kit::{Problem, StoreError};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::event::CloudEvent;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, OutboxStore};
 
 /// Events a page may have.
 pub const PAGE_MAX: i64 = 1_000;
@@ -64,15 +64,11 @@ fn limit_default() -> i64 {
 }
 
 /// Answers `GET /events` of an owner.
-pub async fn serve_page(
-    outbox: &Outbox,
+pub async fn serve_page<S: OutboxStore + ?Sized>(
+    outbox: &Outbox<S>,
     Query(query): Query<HistoryQuery>,
 ) -> Result<axum::Json<HistoryPage>, Problem> {
-    let page = outbox
-        .page(query.after, query.limit)
-        .await
-        .map_err(StoreError::from)?;
-    Ok(axum::Json(page))
+    Ok(axum::Json(outbox.page(query.after, query.limit).await?))
 }
 
 /// Reads the next page of another service's history.

@@ -24,5 +24,5 @@ pub use bus::{Bus, BusError, EventsReport, open};
 pub use consumer::{ApplyError, Consumer, ConsumerGroup, GroupState, GroupStatus, RebuildError, StartAt};
 pub use event::{CloudEvent, EventData, NewEvent};
 pub use history::HistoryPage;
-pub use outbox::Outbox;
+pub use outbox::{Outbox, OutboxStore, SharedOutbox};
 pub use projection::{GenerationHandler, PostgresProjection, Projections, Table};

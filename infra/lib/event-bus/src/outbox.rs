@@ -2,8 +2,7 @@
 //!
 //! A business transaction inserts its events without a position. Sequence numbers taken inside business transactions
 //! would become visible out of order (a slow transaction commits a low number late, and a reader that has passed it
-//! never sees it). So the relay numbers events only after they are committed: holding the lock on the `_outbox_head` row,
-//! it gives the next positions to all unnumbered rows it can see, in the order of writing. Positions therefore become
+//! never sees it). So the relay numbers events only after they are committed: under a lock of its own, it gives the next positions to all unnumbered rows it can see, in the order of writing. Positions therefore become
 //! visible in order, without holes that could still fill, and a late commit simply gets a later position. Rows of one
 //! aggregate are written under its row lock, so among them the order of positions is the order of versions.
 //!
@@ -12,32 +11,30 @@
 //! changed, or changed back), then events have not come by this bus. So every group there that is built from this history is
 //! told to [rebuild](Bus::missed), and the relay goes on. Nothing is published twice for it, however long the history is.
 //!
-//! Numbering writes every row a second time. Bulk loads ([`Outbox::write_bulk`]) do without: they take that lock themselves,
+//! Where it is kept is an [`OutboxStore`]: PostgreSQL for most services. Numbering writes every row a second time. Bulk loads ([`Outbox::write_bulk`]) do without: they take that lock themselves,
 //! last thing before they commit, and write their events with positions.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use emporium_service_kit::bulk::BinaryRows;
 use emporium_service_kit::metrics::{self, Metrics};
-use emporium_service_kit::{Db, Environment, ServiceName, StartError, Tx};
-use sqlx::migrate::{Migration, Migrator};
-use sqlx::{AssertSqlSafe, SqlSafeStr};
-use time::OffsetDateTime;
+use emporium_service_kit::{Db, Environment, ServiceName, StartError, StoreError};
+use sqlx::migrate::Migrator;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::bus::{BATCH_BYTES, Bus, Mark};
-use crate::event::{CloudEvent, NewEvent};
+use crate::event::CloudEvent;
 use crate::history::{HistoryItem, HistoryPage};
 use crate::pace::Pace;
 
+mod postgres;
 mod rows;
 mod statements;
-use rows::{Head, HistoryRow, Row};
-use statements::Statements;
+mod store;
+pub use postgres::PostgresOutbox;
+pub use store::{Head, OutboxStore, Recorded, Stretch};
 
 /// Events numbered or published in one go.
 const RELAY_BATCH: i64 = 1_000;
@@ -53,14 +50,26 @@ const PACE: Duration = Duration::from_millis(20);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/service");
 
-/// A service's outbox.
-#[derive(Clone)]
-pub struct Outbox {
-    db: Db,
+/// A service's outbox, in PostgreSQL unless it says otherwise.
+pub struct Outbox<S: ?Sized = PostgresOutbox> {
+    store: Arc<S>,
     source: Arc<str>,
-    sql: Arc<Statements>,
     wake: Arc<Notify>,
-    lag: prometheus::IntGauge,
+    lag: Arc<Lag>,
+}
+
+/// A service's outbox in any store, to be relayed and read; writing needs the store's own type.
+pub type SharedOutbox = Outbox<dyn OutboxStore>;
+
+impl<S: ?Sized> Clone for Outbox<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            source: self.source.clone(),
+            wake: self.wake.clone(),
+            lag: self.lag.clone(),
+        }
+    }
 }
 
 impl Outbox {
@@ -69,96 +78,76 @@ impl Outbox {
         let service = environment.service;
         let db = environment.db()?;
         migrate(&db, service).await?;
-        Ok(Self {
-            db,
-            source: format!("/{service}").into(),
-            sql: Arc::new(Statements::new(service.as_str())),
+        Ok(Self::over(PostgresOutbox::new(db, service.as_str()), environment))
+    }
+}
+
+impl<S: OutboxStore + 'static> Outbox<S> {
+    /// The outbox of the environment's service, in a store that is up to date.
+    pub fn over(store: S, environment: &Environment) -> Self {
+        Self {
+            store: Arc::new(store),
+            source: format!("/{}", environment.service).into(),
             wake: Arc::default(),
-            lag: lag_gauge(&environment.metrics),
-        })
+            lag: Arc::new(Lag {
+                metrics: environment.metrics.clone(),
+                gauge: OnceLock::new(),
+            }),
+        }
     }
 
-    /// Writes events in the transaction of the change they tell of. Call it after the aggregate's row is locked.
-    pub async fn write(&self, tx: &mut Tx, events: &[NewEvent]) -> Result<(), sqlx::Error> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<Uuid> = events.iter().map(|e| e.id).collect();
-        let kinds: Vec<&str> = events.iter().map(|e| e.kind).collect();
-        let subjects: Vec<&str> = events.iter().map(|e| e.subject.as_str()).collect();
-        let versions: Vec<i64> = events.iter().map(|e| e.version).collect();
-        let times: Vec<OffsetDateTime> = events.iter().map(|e| e.time).collect();
-        let traces: Vec<Option<&str>> = events.iter().map(|e| e.traceparent.as_deref()).collect();
-        let data: Vec<&str> = events.iter().map(|e| e.data.as_str()).collect();
-        sqlx::query(AssertSqlSafe(self.sql.insert.clone()))
-            .bind(ids)
-            .bind(kinds)
-            .bind(subjects)
-            .bind(versions)
-            .bind(times)
-            .bind(traces)
-            .bind(data)
-            .execute(tx)
-            .await?;
-        Ok(())
+    /// Where it is kept.
+    pub fn store(&self) -> &S {
+        &self.store
     }
 
-    /// Writes many events with COPY, for bulk loads. Their ids must be new.
-    ///
-    /// From here to the commit nobody else numbers events, so call it last. The events get their positions here: all that was
-    /// committed before is numbered first, so events of the same aggregates come before these, and later commits queue for
-    /// the lock on the head.
-    pub async fn write_bulk(&self, tx: &mut Tx, events: &[NewEvent]) -> Result<(), sqlx::Error> {
-        if events.is_empty() {
-            return Ok(());
+    /// The same, for those who do not care where it is kept.
+    pub fn shared(&self) -> SharedOutbox {
+        Outbox {
+            store: self.store.clone(),
+            source: self.source.clone(),
+            wake: self.wake.clone(),
+            lag: self.lag.clone(),
         }
-        while number(&self.sql, &mut *tx).await? >= RELAY_BATCH {}
-        let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-        let head: i64 = sqlx::query_scalar(AssertSqlSafe(self.sql.take_positions.clone()))
-            .bind(count)
-            .fetch_one(&mut *tx)
-            .await?;
-        let mut rows = BinaryRows::default();
-        for (position, event) in (head + 1..).zip(events) {
-            let row = rows.row(8).bigint(position).uuid(event.id);
-            row.text(event.kind).text(&event.subject).bigint(event.version);
-            row.time(event.time).text_opt(event.traceparent.as_deref());
-            row.text(&event.data);
-        }
-        tx.copy_in(&self.sql.copy, rows.finish()).await?;
-        Ok(())
     }
+}
 
+impl<S: OutboxStore + 'static> From<&Outbox<S>> for SharedOutbox {
+    fn from(outbox: &Outbox<S>) -> Self {
+        outbox.shared()
+    }
+}
+
+impl From<&SharedOutbox> for SharedOutbox {
+    fn from(outbox: &SharedOutbox) -> Self {
+        outbox.clone()
+    }
+}
+
+impl<S: OutboxStore + ?Sized> Outbox<S> {
     /// Tells the relay that there is something to publish. Call it after the commit; forgetting it costs latency only.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
 
     /// The history after `after`, at most `limit` events.
-    pub async fn page(&self, after: i64, limit: i64) -> Result<HistoryPage, sqlx::Error> {
+    pub async fn page(&self, after: i64, limit: i64) -> Result<HistoryPage, StoreError> {
         // Numbering makes the page as fresh as the last commit, and is what makes "at the end" true. It is only needed
         // where the numbered events do not fill the page; a backlog is numbered as far as the page goes.
         let max = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut rows = self.read(after, limit + 1).await?;
+        let mut found = self.store.read(after, limit + 1).await?;
         let mut all_numbered = false;
         for _ in 0..PAGE_ROUNDS_MAX {
-            if rows.len() > max || all_numbered {
+            if found.items.len() > max || all_numbered {
                 break;
             }
-            all_numbered = number(&self.sql, &self.db).await? < RELAY_BATCH;
-            rows = self.read(after, limit + 1).await?;
+            all_numbered = self.store.number(RELAY_BATCH).await? < RELAY_BATCH;
+            found = self.store.read(after, limit + 1).await?;
         }
-        let at_end = all_numbered && rows.len() <= max;
-        let end = rows.first().map_or(after, |row| row.last);
-        let items: Vec<HistoryItem> = rows
-            .into_iter()
-            .take(max)
-            .map(|found| HistoryItem {
-                position: found.row.position,
-                recorded_at: found.recorded_at,
-                event: self.event(found.row),
-            })
-            .collect();
+        let at_end = all_numbered && found.items.len() <= max;
+        let end = found.end;
+        let items = found.items.into_iter().take(max);
+        let items: Vec<HistoryItem> = items.map(|recorded| recorded.item(&self.source)).collect();
         let next_after = items.last().map_or(after, |item| item.position);
         Ok(HistoryPage {
             items,
@@ -169,11 +158,9 @@ impl Outbox {
     }
 
     /// The position of the last event that was committed before.
-    pub async fn end(&self) -> Result<i64, sqlx::Error> {
-        while number(&self.sql, &self.db).await? >= RELAY_BATCH {}
-        sqlx::query_scalar(AssertSqlSafe(self.sql.end.clone()))
-            .fetch_one(&self.db)
-            .await
+    pub async fn end(&self) -> Result<i64, StoreError> {
+        while self.store.number(RELAY_BATCH).await? >= RELAY_BATCH {}
+        Ok(self.store.head().await?.sequenced)
     }
 
     /// The relay: numbers and publishes until told to stop. Several may run; each event is published at least once and in
@@ -207,37 +194,29 @@ impl Outbox {
     /// One step of the relay: numbers a batch and publishes a batch, so that a backlog of unnumbered events does not hold up
     /// publishing; gives how many it published. Tests call it until it gives 0.
     pub async fn relay_step(&self, bus: &dyn Bus) -> anyhow::Result<usize> {
-        number(&self.sql, &self.db).await?;
-        let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(self.sql.unpublished.clone()))
-            .bind(RELAY_BATCH)
-            .bind(BATCH_BYTES)
-            .fetch_all(&self.db)
-            .await?;
-        let Some(last) = rows.last().map(|row| row.position) else {
+        self.store.number(RELAY_BATCH).await?;
+        let batch = self.store.unpublished(RELAY_BATCH, BATCH_BYTES).await?;
+        let Some(last) = batch.last().map(|recorded| recorded.position) else {
             self.lag.set(0);
             return Ok(0);
         };
-        self.lag.set(i64::try_from(rows.len()).unwrap_or(i64::MAX));
-        let events: Vec<CloudEvent> = rows.into_iter().map(|row| self.event(row)).collect();
+        self.lag.set(i64::try_from(batch.len()).unwrap_or(i64::MAX));
+        let events: Vec<CloudEvent> = (batch.into_iter())
+            .map(|recorded| recorded.event(&self.source))
+            .collect();
         let mark = self.publish(bus, &events).await?;
-        sqlx::query(AssertSqlSafe(self.sql.mark_published.clone()))
-            .bind(last)
-            .bind(mark.bus)
-            .bind(mark.event)
-            .bind(mark.position)
-            .execute(&self.db)
-            .await?;
+        self.store.published(last, &mark).await?;
         Ok(events.len())
     }
 
     /// Asks whether the bus has what it was given, and has groups rebuilt when not; true when it had. The relay does this
     /// before each batch and, when there is nothing to publish, every few seconds.
     pub async fn check(&self, bus: &dyn Bus) -> anyhow::Result<bool> {
-        let head = self.head().await?;
-        if head.mark().is_none() && head.published == 0 {
+        let head = self.store.head().await?;
+        if head.mark.is_none() && head.published == 0 {
             return Ok(true); // nothing was published anywhere, so no bus can miss anything
         }
-        let holds = match head.mark() {
+        let holds = match head.mark {
             Some(mark) => bus.publish(&[], Some(&mark)).await?.is_some(),
             None => false,
         };
@@ -248,8 +227,8 @@ impl Outbox {
     }
 
     async fn publish(&self, bus: &dyn Bus, events: &[CloudEvent]) -> anyhow::Result<Mark> {
-        let head = self.head().await?;
-        let mark = match head.mark() {
+        let head = self.store.head().await?;
+        let mark = match head.mark {
             // Something was published by a version of this program that did not note where.
             None if head.published > 0 => self.bridge_gap(bus).await?,
             None => return appended(bus.publish(events, None).await?),
@@ -271,47 +250,13 @@ impl Outbox {
         );
         bus.missed(&self.source).await?;
         let mark = appended(bus.publish(&[], None).await?)?;
-        sqlx::query(AssertSqlSafe(self.sql.join_bus.clone()))
-            .bind(mark.bus)
-            .execute(&self.db)
-            .await?;
+        self.store.join_bus(mark.bus).await?;
         Ok(mark)
     }
 
-    async fn head(&self) -> Result<Head, sqlx::Error> {
-        sqlx::query_as(AssertSqlSafe(self.sql.head.clone()))
-            .fetch_one(&self.db)
-            .await
-    }
-
     /// How many committed events are not published yet.
-    pub async fn unpublished(&self) -> Result<i64, sqlx::Error> {
-        sqlx::query_scalar(AssertSqlSafe(self.sql.count_unpublished.clone()))
-            .fetch_one(&self.db)
-            .await
-    }
-
-    async fn read(&self, after: i64, limit: i64) -> Result<Vec<HistoryRow>, sqlx::Error> {
-        sqlx::query_as(AssertSqlSafe(self.sql.page.clone()))
-            .bind(after)
-            .bind(limit)
-            .fetch_all(&self.db)
-            .await
-    }
-
-    fn event(&self, row: Row) -> CloudEvent {
-        CloudEvent {
-            specversion: "1.0".to_owned(),
-            id: row.id,
-            source: self.source.to_string(),
-            kind: row.r#type,
-            subject: row.subject,
-            time: row.time,
-            datacontenttype: "application/json".to_owned(),
-            aggregateversion: row.version,
-            traceparent: row.traceparent,
-            data: row.data.0,
-        }
+    pub async fn unpublished(&self) -> Result<i64, StoreError> {
+        self.store.waiting().await
     }
 }
 
@@ -320,45 +265,28 @@ fn appended(mark: Option<Mark>) -> anyhow::Result<Mark> {
     mark.ok_or_else(|| anyhow::anyhow!("the event bus lost data while this was published; trying again"))
 }
 
-/// Gives positions to committed events, at most a batch; gives how many. Less than a batch means that every event committed
-/// before has its position.
-async fn number<'c, E>(sql: &Statements, executor: E) -> Result<i64, sqlx::Error>
-where
-    E: sqlx::Executor<'c, Database = sqlx::Postgres>,
-{
-    sqlx::query_scalar(AssertSqlSafe(sql.number.clone()))
-        .bind(RELAY_BATCH)
-        .fetch_one(executor)
-        .await
-}
-
 /// Brings the outbox and inbox tables of a service up to date. [`Outbox::open`] does it too; a service that only consumes
 /// calls this itself.
 pub async fn migrate(db: &Db, service: ServiceName) -> Result<(), StartError> {
-    let migrations = MIGRATIONS
-        .iter()
-        .map(|migration| {
-            let sql = migration.sql.as_str().replace("{prefix}", service.as_str());
-            Migration::new(
-                migration.version,
-                migration.description.clone(),
-                migration.migration_type,
-                AssertSqlSafe(sql).into_sql_str(),
-                migration.no_tx,
-            )
-        })
-        .collect();
-    db.migrate(
-        &Migrator::with_migrations(migrations),
-        &format!("{service}_events"),
-    )
-    .await
-    .map_err(|source| StartError::Migrate { service, source })
+    db.migrate_for(service, "events", &MIGRATIONS)
+        .await
+        .map_err(|source| StartError::Migrate { service, source })
 }
 
-fn lag_gauge(metrics: &Metrics) -> prometheus::IntGauge {
-    metrics.register(metrics::gauge(
-        "emporium_outbox_unpublished",
-        "Events that wait to be published (at most a batch).",
-    ))
+/// What waits to be published. It is told by who relays: a service may have opened other outboxes, of a store that it is moved to.
+struct Lag {
+    metrics: Metrics,
+    gauge: OnceLock<prometheus::IntGauge>,
+}
+
+impl Lag {
+    fn set(&self, waiting: i64) {
+        let gauge = self.gauge.get_or_init(|| {
+            self.metrics.register(metrics::gauge(
+                "emporium_outbox_unpublished",
+                "Events that wait to be published (at most a batch).",
+            ))
+        });
+        gauge.set(waiting);
+    }
 }

@@ -8,27 +8,21 @@ use tokio::time::{Instant, sleep_until};
 /// together, so that a busy moment does not cost a wake-up for every event.
 pub struct Pace {
     every: Duration,
-    next: Instant,
-    last: Instant,
+    last: Option<Instant>,
 }
 
 impl Pace {
     /// At most one every `every`.
     pub fn new(every: Duration) -> Self {
-        let now = Instant::now();
-        Self {
-            every,
-            next: now,
-            last: now,
-        }
+        Self { every, last: None }
     }
 
-    /// Waits until it is time for the next one; gives the time since the one before.
+    /// Waits until it is time for the next one; gives the time since the one before, none for the first.
     pub async fn turn(&mut self) -> Duration {
-        sleep_until(self.next).await;
+        if let Some(last) = self.last {
+            sleep_until(last + self.every).await;
+        }
         let now = Instant::now();
-        let since = now - std::mem::replace(&mut self.last, now);
-        self.next = now + self.every;
-        since
+        self.last.replace(now).map_or(Duration::ZERO, |last| now - last)
     }
 }

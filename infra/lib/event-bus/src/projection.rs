@@ -38,6 +38,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use emporium_service_kit::StoreError;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -46,11 +47,19 @@ use uuid::Uuid;
 use crate::consumer::ApplyError;
 use crate::history::HistoryItem;
 
+mod comparing;
+mod content;
 mod postgres;
 mod routes;
+mod state;
+mod stored;
 mod table;
+pub use comparing::EventDifferences;
+pub use content::{Digester, RowText, differences};
 pub use postgres::{GenerationHandler, PostgresProjection, generations};
 pub use routes::{ProjectionList, ProjectionStatus, Projections};
+pub use state::{Generation, State};
+pub use stored::{Filling, ProjectionStore, StoredProjection, Versioned};
 pub use table::{Digest, Table};
 
 /// Events that were written down longer ago are not looked for in the inboxes. A day less than rows are kept, since clocks
@@ -82,6 +91,17 @@ pub enum Phase {
     Reading,
     /// The live generation has to catch up with it; then both are compared.
     Comparing,
+}
+
+impl Phase {
+    /// Of a rebuild whose generation is being built or not, with these places in the histories.
+    fn of(building: bool, cursors: &BTreeMap<String, Cursor>) -> Self {
+        match cursors.values().all(|cursor| cursor.done) {
+            _ if !building => Self::Wanted,
+            false => Self::Reading,
+            true => Self::Comparing,
+        }
+    }
 }
 
 /// How far one owner's history was read.
@@ -120,7 +140,7 @@ pub struct Rebuild {
 }
 
 /// One table of both generations.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Compared {
     /// Its name.
     pub table: String,
@@ -139,7 +159,7 @@ pub struct Compared {
 }
 
 /// What comparing two generations in one snapshot gave.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The tables.
     pub tables: Vec<Compared>,
@@ -157,7 +177,7 @@ impl Comparison {
 }
 
 /// What came of a rebuild.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Outcome {
     /// Which rebuild.
     pub id: Uuid,
@@ -245,19 +265,28 @@ pub enum BuildError {
     Apply(#[from] ApplyError),
 }
 
+impl From<StoreError> for BuildError {
+    fn from(error: StoreError) -> Self {
+        Self::Apply(error.into())
+    }
+}
+
 impl From<sqlx::Error> for BuildError {
     fn from(error: sqlx::Error) -> Self {
         Self::Apply(error.into())
     }
 }
 
-/// The two generations of a projection in some store. [`PostgresProjection`] is the one in PostgreSQL; a store without
-/// transactions has to give the same promises in its own way, for example by writing with the event's version and noting
-/// claims before effects that can be repeated.
+/// The two generations of a projection in some store. [`PostgresProjection`] is the one in PostgreSQL; other stores implement
+/// [`ProjectionStore`], and [`StoredProjection`] makes this of it.
 #[async_trait]
 pub trait Generations: Send + Sync {
     /// How it stands.
     async fn standing(&self) -> Result<Standing, ApplyError>;
+
+    /// The content of the live generation, table by table, in one order and with one digest wherever the projection is kept. Of
+    /// one moment, if nothing is applied meanwhile.
+    async fn content(&self) -> Result<Vec<Digest>, ApplyError>;
 
     /// Notes that a rebuild is wanted; gives the id of that one, or of the one that is wanted or under way already.
     async fn want(&self) -> Result<Uuid, ApplyError>;

@@ -8,7 +8,7 @@ use emporium_service_kit::{Inspect, StoreReport};
 
 use super::{Bus, Capability};
 use crate::consumer::ConsumerGroup;
-use crate::outbox::Outbox;
+use crate::outbox::SharedOutbox;
 
 /// The bus for `GET /stores`, with what waits there for this service's group and what this service has still to publish.
 ///
@@ -18,7 +18,7 @@ use crate::outbox::Outbox;
 pub struct EventsReport {
     bus: Arc<dyn Bus>,
     group: Option<Arc<ConsumerGroup>>,
-    outbox: Option<Outbox>,
+    outbox: Option<SharedOutbox>,
 }
 
 impl EventsReport {
@@ -40,8 +40,8 @@ impl EventsReport {
 
     /// The lag counts what this outbox has not published.
     #[must_use]
-    pub fn outbox(mut self, outbox: &Outbox) -> Self {
-        self.outbox = Some(outbox.clone());
+    pub fn outbox(mut self, outbox: impl Into<SharedOutbox>) -> Self {
+        self.outbox = Some(outbox.into());
         self
     }
 

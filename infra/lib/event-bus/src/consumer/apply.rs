@@ -54,7 +54,9 @@ pub trait Consumer: Send + Sync {
         self.kinds()
     }
 
-    /// Applies the events in this order, all or none.
+    /// Applies the events in this order. Returns when the effects of all of them are there to stay and are seen. After an error
+    /// some may be there: of each event all of its effect or nothing, noted with it, so that the same events again add what is
+    /// missing. In a store with transactions of any size it is all events or none.
     async fn apply(&self, events: &[&CloudEvent]) -> Result<(), ApplyError>;
 
     /// The two generations behind it, if it is a [projection](crate::projection): the group builds the other one from histories

@@ -136,6 +136,53 @@ impl ConsumerGroup {
         self.switch_unseen(generations, &work).await
     }
 
+    /// Does a piece of building a projection in another store, to which the service's data is being moved: `generations` are those
+    /// of that store. Begins anew if it has to. Gives how far it is, and `None` when the generation is built and live there.
+    ///
+    /// All the while every event is applied in both stores, as to both generations of one store. Dead letters stay with the store
+    /// that serves.
+    pub async fn build_elsewhere(
+        &self,
+        generations: &dyn Generations,
+        anew: bool,
+    ) -> anyhow::Result<Option<Rebuild>> {
+        let lease = self.lease * LEASES;
+        if anew {
+            let work = generations.replace(self.rebuilder, lease).await?;
+            generations.begin(&work, &self.sources()).await?;
+            return Ok(generations.standing().await?.rebuild);
+        }
+        let Some(rebuild) = generations.take(self.rebuilder, lease).await? else {
+            anyhow::ensure!(
+                generations.standing().await?.rebuild.is_none(),
+                "another instance has begun to build it; when its lease has run out, this one goes on"
+            );
+            return Ok(None);
+        };
+        let work = Work {
+            rebuild: rebuild.id,
+            member: self.rebuilder,
+            lease,
+        };
+        let Some((owner, cursor)) = self.next_history(&rebuild) else {
+            generations.switch(&work, None).await?;
+            return Ok(None);
+        };
+        self.read_piece(generations, &work, owner, cursor).await?;
+        Ok(generations.standing().await?.rebuild)
+    }
+
+    /// The end of the bus now, for [`ConsumerGroup::has_reached`].
+    pub async fn bus_end(&self) -> anyhow::Result<i64> {
+        Ok(self.bus.end().await?)
+    }
+
+    /// Whether the group has everything up to that position of the bus.
+    pub async fn has_reached(&self, position: i64) -> anyhow::Result<bool> {
+        let reached = self.bus.progress(&self.name).await?;
+        Ok(reached.is_some_and(|progress| progress.position >= position))
+    }
+
     /// Switches without comparing: the live generation lacked events, or was never built.
     async fn switch_unseen(&self, generations: &dyn Generations, work: &Work) -> anyhow::Result<()> {
         self.settle_letters(generations, work, &self.letters().await?)

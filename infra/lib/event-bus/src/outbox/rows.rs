@@ -5,45 +5,76 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::store::{Head, Recorded};
 use crate::bus::Mark;
 
 #[derive(FromRow)]
 pub(super) struct Row {
-    pub(super) position: i64,
-    pub(super) id: Uuid,
-    pub(super) r#type: String,
-    pub(super) subject: String,
-    pub(super) version: i64,
-    pub(super) time: OffsetDateTime,
-    pub(super) traceparent: Option<String>,
-    pub(super) data: sqlx::types::Json<Box<RawValue>>,
+    position: i64,
+    id: Uuid,
+    r#type: String,
+    subject: String,
+    version: i64,
+    time: OffsetDateTime,
+    traceparent: Option<String>,
+    data: sqlx::types::Json<Box<RawValue>>,
+}
+
+impl From<Row> for Recorded {
+    fn from(row: Row) -> Self {
+        Self {
+            position: row.position,
+            recorded_at: None,
+            id: row.id,
+            kind: row.r#type,
+            subject: row.subject,
+            version: row.version,
+            time: row.time,
+            traceparent: row.traceparent,
+            data: row.data.0,
+        }
+    }
 }
 
 /// A row with what only readers of the history need.
 #[derive(FromRow)]
 pub(super) struct HistoryRow {
     #[sqlx(flatten)]
-    pub(super) row: Row,
-    pub(super) recorded_at: Option<OffsetDateTime>,
+    row: Row,
+    recorded_at: Option<OffsetDateTime>,
     pub(super) last: i64,
+}
+
+impl From<HistoryRow> for Recorded {
+    fn from(found: HistoryRow) -> Self {
+        Self {
+            recorded_at: found.recorded_at,
+            ..found.row.into()
+        }
+    }
 }
 
 /// How far the relay is, and where.
 #[derive(FromRow)]
-pub(super) struct Head {
-    pub(super) published: i64,
-    pub(super) bus: Option<Uuid>,
-    pub(super) bus_event: Option<Uuid>,
-    pub(super) bus_position: Option<i64>,
+pub(super) struct HeadRow {
+    sequenced: i64,
+    published: i64,
+    bus: Option<Uuid>,
+    bus_event: Option<Uuid>,
+    bus_position: Option<i64>,
 }
 
-impl Head {
-    /// Nothing, when it was never noted.
-    pub(super) fn mark(&self) -> Option<Mark> {
-        Some(Mark {
-            bus: self.bus?,
-            event: self.bus_event.unwrap_or(Uuid::nil()),
-            position: self.bus_position.unwrap_or(0),
-        })
+impl From<HeadRow> for Head {
+    fn from(row: HeadRow) -> Self {
+        let mark = row.bus.map(|bus| Mark {
+            bus,
+            event: row.bus_event.unwrap_or(Uuid::nil()),
+            position: row.bus_position.unwrap_or(0),
+        });
+        Self {
+            sequenced: row.sequenced,
+            published: row.published,
+            mark,
+        }
     }
 }

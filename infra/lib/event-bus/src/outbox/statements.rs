@@ -12,7 +12,11 @@ pub(super) struct Statements {
     pub(super) head: String,
     pub(super) count_unpublished: String,
     pub(super) page: String,
-    pub(super) end: String,
+    pub(super) restore: String,
+    pub(super) restore_end: String,
+    pub(super) restore_head: String,
+    pub(super) truncate: String,
+    pub(super) reset_head: String,
 }
 
 impl Statements {
@@ -51,15 +55,32 @@ impl Statements {
             join_bus: format!(
                 "UPDATE {prefix}_outbox_head SET bus = $1, bus_event = NULL, bus_position = NULL"
             ),
-            head: format!("SELECT published, bus, bus_event, bus_position FROM {prefix}_outbox_head"),
+            head: format!("SELECT sequenced, published, bus, bus_event, bus_position FROM {prefix}_outbox_head"),
             count_unpublished: format!(
                 "SELECT sequenced - published + (SELECT count(*) FROM {prefix}_outbox WHERE position IS NULL)
                  FROM {prefix}_outbox_head"
             ),
-            end: format!("SELECT sequenced FROM {prefix}_outbox_head"),
             page: format!(
                 "SELECT {columns}, recorded_at, (SELECT sequenced FROM {prefix}_outbox_head) AS last
                  FROM {prefix}_outbox WHERE position > $1 ORDER BY position LIMIT $2"
+            ),
+            restore: format!(
+                "INSERT INTO {prefix}_outbox (position, id, type, subject, version, time, traceparent, data, recorded_at)
+                 SELECT position, id, type, subject, version, time, traceparent, data::json, recorded_at
+                 FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::text[],
+                     $8::text[], $9::timestamptz[])
+                   AS e (position, id, type, subject, version, time, traceparent, data, recorded_at)
+                 ORDER BY position
+                 ON CONFLICT (id) DO NOTHING"
+            ),
+            restore_end: format!("UPDATE {prefix}_outbox_head SET sequenced = greatest(sequenced, $1)"),
+            restore_head: format!(
+                "UPDATE {prefix}_outbox_head SET published = $1, bus = $2, bus_event = $3, bus_position = $4"
+            ),
+            truncate: format!("TRUNCATE {prefix}_outbox"),
+            reset_head: format!(
+                "UPDATE {prefix}_outbox_head
+                 SET sequenced = 0, published = 0, bus = NULL, bus_event = NULL, bus_position = NULL"
             ),
         }
     }

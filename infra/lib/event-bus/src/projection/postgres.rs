@@ -10,7 +10,7 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{BuildError, Comparison, Cursor, Generations, Outcome, Piece, Rebuild, Standing, Work};
+use super::{BuildError, Comparison, Cursor, Digest, Generations, Outcome, Piece, Rebuild, Standing, Work};
 use crate::consumer::{ApplyError, Consumer};
 use crate::event::CloudEvent;
 use crate::inbox;
@@ -194,6 +194,18 @@ impl<H: GenerationHandler> Generations for PostgresProjection<H> {
             rebuild: row.rebuild(),
             outcome: row.outcome.map(|outcome| outcome.0),
         })
+    }
+
+    async fn content(&self) -> Result<Vec<Digest>, ApplyError> {
+        let live = self.standing().await?.live;
+        let mut tx = self.db.begin().await?;
+        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            .execute(&mut tx)
+            .await?;
+        tx.allow(LONG).await?;
+        let content = self.handler.digest(live, &mut tx).await?;
+        tx.commit().await?;
+        Ok(content)
     }
 
     async fn want(&self) -> Result<Uuid, ApplyError> {

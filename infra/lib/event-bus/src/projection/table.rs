@@ -3,20 +3,25 @@
 use emporium_service_kit::Tx;
 use sqlx::AssertSqlSafe;
 
+use super::content::{NULL, SEPARATOR};
+
 /// Characters of a row that a difference shows.
-const ROW_MAX: i32 = 200;
+const ROW_MAX: usize = 200;
 
 /// A table with a column `generation smallint`, partitioned by it (`PARTITION BY LIST`) into `<name>_g0` and `<name>_g1`.
 /// Both partitions hold the same kind of rows, so they can be compared.
+///
+/// Columns are expressions whose casts to `text` are the same whatever the session's settings and whatever the store: moments
+/// as `… AT TIME ZONE 'UTC'`. [`RowText`](super::RowText) writes them for other stores.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
     /// Its name, with the service's prefix.
     pub name: &'static str,
-    /// What names a row within a generation, comma-separated: the primary key without `generation`.
-    pub key: &'static str,
-    /// All other columns that are made from events, comma-separated. No sums of floating-point numbers, which depend on the
-    /// order of addition, no random ids and no times of writing.
-    pub values: &'static str,
+    /// What names a row within a generation: the primary key without `generation`.
+    pub key: &'static [&'static str],
+    /// All other columns that are made from events. No sums of floating-point numbers, which depend on the order of addition,
+    /// no random ids and no times of writing.
+    pub values: &'static [&'static str],
 }
 
 /// The content of a table's generation.
@@ -26,8 +31,32 @@ pub struct Digest {
     pub table: String,
     /// How many rows.
     pub rows: i64,
-    /// Equal for equal sets of rows, whatever their order.
+    /// Equal for equal sets of rows, whatever their order and the store they are in.
     pub digest: String,
+}
+
+impl Digest {
+    /// The digest of a query's rows, whose columns are `columns`.
+    pub async fn of_rows(
+        table: &str,
+        columns: &[&str],
+        from: &str,
+        tx: &mut Tx,
+    ) -> Result<Self, sqlx::Error> {
+        let row = row_text(columns);
+        // OFFSET keeps the hash from being computed twice.
+        let sql = format!(
+            "SELECT count(*), md5(concat(sum(('x' || left(hash, 16))::bit(64)::bigint::numeric), ' ',
+                                         sum(('x' || right(hash, 16))::bit(64)::bigint::numeric)))
+             FROM (SELECT md5({row}) AS hash FROM {from} OFFSET 0) AS hashes"
+        );
+        let (rows, digest) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(tx).await?;
+        Ok(Self {
+            table: table.to_owned(),
+            rows,
+            digest,
+        })
+    }
 }
 
 impl Table {
@@ -38,24 +67,12 @@ impl Table {
         Ok(())
     }
 
-    /// The digest: the sums of two 64-bit hashes of each row, which no order changes. Not proof against an adversary who makes
-    /// rows, but against accidents.
+    /// The digest: the sums of two 64-bit hashes of each row, which no order changes ([`Digester`](super::Digester) is the same
+    /// for other stores).
     pub async fn digest(&self, generation: i16, tx: &mut Tx) -> Result<Digest, sqlx::Error> {
-        let (name, row) = (self.name, self.row());
-        let sql = format!(
-            "SELECT count(*), md5(concat(sum(hashtextextended({row}, 0)::numeric), ' ',
-                                         sum(hashtextextended({row}, 1)::numeric)))
-             FROM {name} WHERE generation = $1"
-        );
-        let (rows, digest) = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(generation)
-            .fetch_one(tx)
-            .await?;
-        Ok(Digest {
-            table: name.to_owned(),
-            rows,
-            digest,
-        })
+        let columns = [self.key, self.values].concat();
+        let from = format!("{} WHERE generation = {generation}", self.name);
+        Digest::of_rows(self.name, &columns, &from, tx).await
     }
 
     /// Rows that differ between two generations, at most `max`, a line each.
@@ -66,14 +83,10 @@ impl Table {
         max: usize,
         tx: &mut Tx,
     ) -> Result<Vec<String>, sqlx::Error> {
-        let (name, key, values) = (self.name, self.key, self.values);
-        let side = |n: i16| {
-            format!(
-                "(SELECT ROW({key})::text AS k, ROW({values})::text AS v FROM {name} WHERE generation = ${n})"
-            )
-        };
+        let (name, key, values) = (self.name, row_text(self.key), row_text(self.values));
+        let side = |n: i16| format!("(SELECT {key} AS k, {values} AS v FROM {name} WHERE generation = ${n})");
         let sql = format!(
-            "SELECT left(k, $4), left(o.v, $4), left(n.v, $4) FROM {} AS o FULL JOIN {} AS n USING (k)
+            "SELECT k, o.v, n.v FROM {} AS o FULL JOIN {} AS n USING (k)
              WHERE o.v IS DISTINCT FROM n.v ORDER BY k LIMIT $3",
             side(1),
             side(2)
@@ -82,22 +95,37 @@ impl Table {
             .bind(old)
             .bind(new)
             .bind(i64::try_from(max).unwrap_or(i64::MAX))
-            .bind(ROW_MAX)
             .fetch_all(tx)
             .await?;
-        Ok(rows.into_iter().map(|row| self.line(row)).collect())
+        Ok(rows
+            .iter()
+            .map(|(key, old, new)| difference(name, key, old.as_deref(), new.as_deref()))
+            .collect())
     }
+}
 
-    fn row(&self) -> String {
-        format!("ROW({}, ROW({}))::text", self.key, self.values)
-    }
+/// The SQL of a row's text: its columns, the key's first.
+fn row_text(columns: &[&str]) -> String {
+    let fields: Vec<String> = columns
+        .iter()
+        .map(|column| format!("coalesce(({column})::text, chr({}))", u32::from(NULL)))
+        .collect();
+    format!("concat_ws(chr({}), {})", u32::from(SEPARATOR), fields.join(", "))
+}
 
-    fn line(&self, (key, old, new): (String, Option<String>, Option<String>)) -> String {
-        let name = self.name;
-        match (old, new) {
-            (Some(old), Some(new)) => format!("{name} {key}: was {old}, is {new}"),
-            (Some(old), None) => format!("{name} {key}: was {old}, is not there any more"),
-            (None, new) => format!("{name} {key}: was not there, is {}", new.unwrap_or_default()),
-        }
+/// What differs, for people: a row's key, and its other columns in the old generation and in the new one.
+pub(super) fn difference(table: &str, key: &str, old: Option<&str>, new: Option<&str>) -> String {
+    let key = shown(key);
+    match (old.map(shown), new.map(shown)) {
+        (Some(old), Some(new)) => format!("{table} {key}: was {old}, is {new}"),
+        (Some(old), None) => format!("{table} {key}: was {old}, is not there any more"),
+        (None, new) => format!("{table} {key}: was not there, is {}", new.unwrap_or_default()),
     }
+}
+
+/// A row's text for people, cut.
+fn shown(fields: &str) -> String {
+    let text: String = fields.chars().take(ROW_MAX).collect();
+    let text = text.replace(NULL, "").replace(SEPARATOR, ",");
+    format!("({text})")
 }

@@ -5,6 +5,7 @@
 mod support;
 
 mod beside;
+mod content;
 mod differences;
 mod random;
 mod routes;
@@ -53,3 +54,8 @@ macro_rules! on_every_bus {
 
 on_every_bus!(postgres);
 on_every_bus!(redis);
+
+#[tokio::test]
+async fn digests_are_the_same_from_every_store() {
+    content::check().await;
+}

@@ -45,11 +45,7 @@ async fn served() -> Served {
         [(ServiceName::Operator, &operator), (ServiceName::Orders, &orders)],
     );
     let api: Api<()> = Api::default().merge(Projections::of([&member, &plain]).api());
-    let (running_member, stop) = (member.clone(), environment.shutdown.clone());
-    let service = Service::new(api.with_state(())).task("consumer", move || {
-        let (member, stop) = (running_member.clone(), stop.clone());
-        async move { member.run(stop).await }
-    });
+    let service = Service::new(api.with_state(())).task("consumer", member.task(&environment));
     let listener = serve::listen("127.0.0.1:0").await.unwrap();
     let running = serve::start(&environment, service, listener).unwrap();
     let caller = |secret| {

@@ -75,8 +75,8 @@ impl GenerationHandler for Sums {
     fn tables(&self) -> &'static [Table] {
         &[Table {
             name: "users_sum",
-            key: "writer",
-            values: "total, number",
+            key: &["writer"],
+            values: &["total", "number"],
         }]
     }
 

@@ -6,15 +6,11 @@ use emporium_service_kit::Tx;
 use uuid::Uuid;
 
 use super::{GenerationHandler, LONG, PostgresProjection};
-use crate::projection::{
-    BuildError, COMPARED, Compared, Comparison, DIFFERENCES_MAX, Digest, PUBLISHED_WITHIN, Work,
-};
+use crate::projection::{BuildError, COMPARED, Comparison, EventDifferences, PUBLISHED_WITHIN, Work};
 
 /// Both inboxes are compared as a whole. A generation that was filled a moment ago is not in the statistics yet: the planner
 /// takes it for empty, and a nested loop over what is in truth a few hundred thousand rows takes hours.
 const JOIN_WHOLE_TABLES: &str = "SET LOCAL enable_nestloop = off";
-/// Ids of events that a line of a difference shows.
-const SHOWN: i64 = 10;
 
 pub(super) async fn compare<H: GenerationHandler>(
     projection: &PostgresProjection<H>,
@@ -45,27 +41,16 @@ pub(super) async fn compare<H: GenerationHandler>(
     }
     let old = projection.handler.digest(live, &mut tx).await?;
     let new = projection.handler.digest(built, &mut tx).await?;
-    let mut comparison = Comparison {
-        tables: tables(old, new),
-        differences: events(projection, &mut tx, built, refused).await?,
-        position: None,
-    };
-    if comparison.tables.iter().any(|table| !table.equal) {
-        let left = DIFFERENCES_MAX - comparison.differences.len();
-        // One more than is shown, to tell whether there is more.
-        let mut lines = projection.handler.differences(live, built, left, &mut tx).await?;
-        if lines.len() >= left {
-            lines.truncate(left - 1);
-            lines.push("… and perhaps more".to_owned());
-        }
-        comparison.differences.append(&mut lines);
+    let lines = events(projection, &mut tx, built, refused).await?;
+    let mut comparison = Comparison::of(old, new, lines);
+    if let Some(max) = comparison.lines_wanted() {
+        comparison.add_lines(projection.handler.differences(live, built, max, &mut tx).await?);
     }
     tx.commit().await?;
     Ok(Some(comparison))
 }
 
-/// Events that differ: those that the live generation has from elsewhere, those that it lost or never got, and those that were
-/// put aside and are applied now.
+/// Events that differ.
 async fn events<H: GenerationHandler>(
     projection: &PostgresProjection<H>,
     tx: &mut Tx,
@@ -73,37 +58,18 @@ async fn events<H: GenerationHandler>(
     refused: &[Uuid],
 ) -> Result<Vec<String>, BuildError> {
     let live = 1 - built;
-    let of_refused = Wanted {
+    let among = Wanted {
         among: true,
-        ..Wanted::but(refused, SHOWN)
+        ..Wanted::but(refused, EventDifferences::SHOWN)
     };
-    let mut lines = Vec::new();
-    for (has, lacks, wanted, told) in [
-        (
-            live,
-            built,
-            Wanted::but(&[], SHOWN),
-            "the live one has events that the rebuilt one lacks",
-        ),
-        (
-            built,
-            live,
-            Wanted::but(refused, SHOWN),
-            "the rebuilt one has events that the live one lacks",
-        ),
-        (
-            built,
-            live,
-            of_refused,
-            "events that were put aside before are applied now",
-        ),
-    ] {
-        let found = lacking(projection, tx, [has, lacks], wanted).await?;
-        if !found.is_empty() {
-            lines.push(format!("{told}, such as {}", listed(&found)));
-        }
-    }
-    Ok(lines)
+    let all = Wanted::but(&[], EventDifferences::SHOWN);
+    let but_refused = Wanted::but(refused, EventDifferences::SHOWN);
+    let differences = EventDifferences {
+        live_only: lacking(projection, tx, [live, built], all).await?,
+        built_only: lacking(projection, tx, [built, live], but_refused).await?,
+        refused: lacking(projection, tx, [built, live], among).await?,
+    };
+    Ok(differences.lines())
 }
 
 /// Which events are looked for.
@@ -146,22 +112,4 @@ async fn lacking<H: GenerationHandler>(
         .fetch_all(tx)
         .await?;
     Ok(found)
-}
-
-fn listed(events: &[Uuid]) -> String {
-    events.iter().map(Uuid::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn tables(old: Vec<Digest>, new: Vec<Digest>) -> Vec<Compared> {
-    old.into_iter()
-        .zip(new)
-        .map(|(old, new)| Compared {
-            equal: old == new,
-            rows_live: old.rows,
-            rows_rebuilt: new.rows,
-            table: old.table,
-            digest_live: Some(old.digest),
-            digest_rebuilt: Some(new.digest),
-        })
-        .collect()
 }

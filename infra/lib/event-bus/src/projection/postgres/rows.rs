@@ -32,16 +32,11 @@ impl Row {
 
     pub(super) fn rebuild(&self) -> Option<Rebuild> {
         let cursors = &self.cursors.0;
-        let phase = match cursors.values().all(|cursor| cursor.done) {
-            _ if !self.building => Phase::Wanted,
-            false => Phase::Reading,
-            true => Phase::Comparing,
-        };
         let ends = cursors.values().map(|cursor| cursor.end);
         Some(Rebuild {
             id: self.rebuild?,
             cause: self.cause(),
-            phase,
+            phase: Phase::of(self.building, cursors),
             started_at: self.started_at.unwrap_or(self.now),
             events: self.events,
             total: if self.building { ends.sum() } else { None },
