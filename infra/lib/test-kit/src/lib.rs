@@ -9,6 +9,7 @@ mod events;
 mod fed;
 mod history;
 pub mod http;
+pub mod moving;
 mod own_postgres;
 mod own_server;
 pub mod postgres;

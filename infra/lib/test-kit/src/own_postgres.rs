@@ -66,7 +66,9 @@ impl OwnPostgres {
     async fn signal(&self, signal: &str) {
         let server = self.server.lock().await;
         let pid = server.as_ref().expect("it runs").pid().to_string();
-        let to_all = "kill -s \"$0\" \"$1\" $(ps -o pid= --ppid \"$1\")";
+        // A child may end by itself meanwhile, as one does whose connection was closed.
+        let to_all = "children=$(ps -o pid= --ppid \"$1\"); kill -s \"$0\" \"$1\" || exit
+                      for child in $children; do kill -s \"$0\" \"$child\" 2>/dev/null; done; true";
         let sent = Command::new("sh").args(["-c", to_all, signal, &pid]).status();
         assert!(sent.unwrap().success(), "SIG{signal} is sent");
     }

@@ -63,7 +63,7 @@ pub async fn deliver_through_kills(
     let torment = async {
         for batches in KILLED_AFTER {
             assert!(events.len() > batches * BATCH, "that many are delivered");
-            eventually("so many batches are acknowledged", 20, async || {
+            eventually("so many batches are acknowledged", 60, async || {
                 (done.load(Ordering::SeqCst) >= batches).then_some(())
             })
             .await;

@@ -167,7 +167,7 @@ pub async fn bus_database() -> TestDatabase {
     TestPostgres::get().await.database("bus", prepare).await
 }
 
-fn environment(
+pub(crate) fn environment(
     service: ServiceName,
     keys: &Keys,
     peers: &HashMap<ServiceName, String>,

@@ -21,7 +21,7 @@ pub(crate) enum Cluster {
     /// Processes.
     Scripts(Vec<ScriptServer>),
     /// Processes in one container.
-    Container(Container),
+    Container(Box<Container>),
 }
 
 impl Cluster {
@@ -31,7 +31,7 @@ impl Cluster {
             let (container, version) = Container::start_cluster().await?;
             let ports: Vec<(u16, u16)> = container.ports().map(|port| (port, port + 10_000)).collect();
             join(&ports).await?;
-            return Ok((Self::Container(container), version));
+            return Ok((Self::Container(Box::new(container)), version));
         }
         let mut nodes = Vec::new();
         let mut version = String::new();

@@ -1,10 +1,11 @@
 //! The stores, and where they come from.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of server that tests share.
+/// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Store {
@@ -14,11 +15,26 @@ pub enum Store {
     RedisCluster,
     /// One Elasticsearch server.
     Elasticsearch,
+    /// One Neo4j server.
+    Neo4j,
+    /// One ClickHouse server, or its engine behind an HTTP interface of ours.
+    ClickHouse,
+    /// A MongoDB replica set of one server, or SecantusDB, which speaks its protocol.
+    MongoDb,
+    /// One Prometheus server. Nobody shares it: what it scrapes, and who may write to it, is each test's own.
+    Prometheus,
 }
 
 impl Store {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Redis, Self::RedisCluster, Self::Elasticsearch];
+    /// Those that tests share.
+    pub const SHARED: [Self; 6] = [
+        Self::Redis,
+        Self::RedisCluster,
+        Self::Elasticsearch,
+        Self::Neo4j,
+        Self::ClickHouse,
+        Self::MongoDb,
+    ];
 
     /// As it is named in output and in file names.
     pub fn name(self) -> &'static str {
@@ -26,26 +42,47 @@ impl Store {
             Self::Redis => "redis",
             Self::RedisCluster => "redis-cluster",
             Self::Elasticsearch => "elasticsearch",
+            Self::Neo4j => "neo4j",
+            Self::ClickHouse => "clickhouse",
+            Self::MongoDb => "mongodb",
+            Self::Prometheus => "prometheus",
         }
     }
 
-    /// The environment variable with the URL of a server to use instead of starting one.
-    pub fn url_variable(self) -> &'static str {
+    /// The folder of `infra/stores` with its script.
+    pub(crate) fn folder(self) -> &'static str {
         match self {
-            Self::Redis => "EMPORIUM_TEST_REDIS",
-            Self::RedisCluster => "EMPORIUM_TEST_REDIS_CLUSTER",
-            Self::Elasticsearch => "EMPORIUM_TEST_ELASTICSEARCH",
+            Self::RedisCluster => "redis",
+            other => other.name(),
+        }
+    }
+
+    /// The environment variable with the URL of a server to use instead of starting one, where tests share one.
+    pub fn url_variable(self) -> Option<&'static str> {
+        match self {
+            Self::Redis => Some("EMPORIUM_TEST_REDIS"),
+            Self::RedisCluster => Some("EMPORIUM_TEST_REDIS_CLUSTER"),
+            Self::Elasticsearch => Some("EMPORIUM_TEST_ELASTICSEARCH"),
+            Self::Neo4j => Some("EMPORIUM_TEST_NEO4J"),
+            Self::ClickHouse => Some("EMPORIUM_TEST_CLICKHOUSE"),
+            Self::MongoDb => Some("EMPORIUM_TEST_MONGODB"),
+            Self::Prometheus => None,
         }
     }
 
     /// What to do where it cannot be had.
-    pub fn remedy(self) -> &'static str {
-        match self {
-            Self::Redis => "start Docker, or install python3-pip, or set EMPORIUM_TEST_REDIS",
-            Self::RedisCluster => "start Docker, or install python3-pip, or set EMPORIUM_TEST_REDIS_CLUSTER",
-            Self::Elasticsearch => {
-                "start Docker, or install maven and a JDK 21 or newer, or set EMPORIUM_TEST_ELASTICSEARCH"
+    pub fn remedy(self) -> String {
+        let install = match self {
+            Self::Redis | Self::RedisCluster | Self::ClickHouse | Self::MongoDb => {
+                "start Docker, or install python3-pip"
             }
+            Self::Elasticsearch => "start Docker, or install maven and a JDK 21 or newer",
+            Self::Neo4j => "start Docker, or install maven and a JDK 17 or newer",
+            Self::Prometheus => "install Go, or a prometheus 3.16 or newer",
+        };
+        match self.url_variable() {
+            Some(variable) => format!("{install}, or set {variable}"),
+            None => install.to_owned(),
         }
     }
 }
@@ -122,4 +159,22 @@ pub struct RedisSettings {
     pub password: Option<String>,
     /// Name and password of one more user, who may do everything.
     pub user: Option<(String, String)>,
+}
+
+/// What a Prometheus server of a test's own is to be like.
+#[derive(Debug, Clone, Default)]
+pub struct PrometheusSettings {
+    /// The URL of a list of targets, and the file with the token for it; none: nothing is scraped.
+    pub targets: Option<(String, PathBuf)>,
+    /// Time between two scrapes, such as `100ms`; none: the configuration's.
+    pub scrape_interval: Option<&'static str>,
+    /// Whether it evaluates the recording rules of `infra/stores/prometheus`.
+    pub rules: bool,
+    /// How much older than the newest point of its series a point may be that others write, such as `400d`; none: nobody may
+    /// write.
+    pub written: Option<&'static str>,
+    /// How long points are kept, such as `15d`; none: as long as the shop wants.
+    pub retention: Option<&'static str>,
+    /// The password of its user `emporium`; none: everybody may ask.
+    pub password: Option<String>,
 }

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use emporium_service_kit::client::http_builder;
-use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::kind::Store;
+
+mod bolt;
+mod http;
+mod mongodb;
 
 /// One question may take this long.
 const QUESTION_LIMIT: Duration = Duration::from_secs(3);
 
 /// What a server tells of itself.
+#[derive(Debug)]
 pub(crate) struct Answer {
     /// Its version.
     pub(crate) version: String,
@@ -25,7 +28,11 @@ pub(crate) async fn ask(store: Store, url: &str) -> Result<Answer, String> {
         match store {
             Store::Redis => ask_redis(url).await.map_err(|error| error.to_string()),
             Store::RedisCluster => ask_cluster(url).await,
-            Store::Elasticsearch => ask_elasticsearch(url).await,
+            Store::Elasticsearch => http::elasticsearch(url).await,
+            Store::ClickHouse => http::clickhouse(url).await,
+            Store::Prometheus => http::prometheus(url).await,
+            Store::Neo4j => bolt::neo4j(url).await,
+            Store::MongoDb => mongodb::ask(url).await,
         }
     };
     timeout(QUESTION_LIMIT, question)
@@ -100,33 +107,4 @@ pub(crate) async fn cluster_info(url: &str) -> redis::RedisResult<String> {
         .arg("INFO")
         .query_async(&mut connection)
         .await
-}
-
-async fn ask_elasticsearch(url: &str) -> Result<Answer, String> {
-    let http = http_builder().build().map_err(|error| error.to_string())?;
-    let get = async |path: &str| {
-        let url = format!("{}{path}", url.trim_end_matches('/'));
-        let answer = http
-            .get(url)
-            .send()
-            .await
-            .and_then(reqwest::Response::error_for_status);
-        let answer = answer.map_err(|error| error.without_url().to_string())?;
-        answer
-            .json::<Value>()
-            .await
-            .map_err(|error| error.without_url().to_string())
-    };
-    let root = get("/").await?;
-    let version = root["version"]["number"]
-        .as_str()
-        .ok_or("it is no Elasticsearch")?;
-    let health = get("/_cluster/health?wait_for_status=yellow&timeout=1s").await?;
-    if health["timed_out"] == Value::Bool(true) {
-        return Err("its state is red".to_owned());
-    }
-    Ok(Answer {
-        version: version.to_owned(),
-        process: None,
-    })
 }

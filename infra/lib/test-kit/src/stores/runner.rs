@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::kind::Store;
 use super::server::Server;
-use super::{docker, keeper, not_run, progress, start, state};
+use super::{docker, keeper, not_run, progress, scripts, start, state};
 
 /// What the command gets to end by itself after a signal.
 const END_LIMIT: Duration = Duration::from_secs(10);
@@ -52,10 +52,12 @@ pub async fn run(arguments: Arguments) -> io::Result<u8> {
     let mut signals = Signals::new()?;
     let folder = keeper::new_folder("run");
     let missing = folder.join("not-run");
-    let starts: Vec<_> = Store::ALL
+    let starts: Vec<_> = Store::SHARED
         .into_iter()
         .map(|store| Start::begin(store, &folder))
         .collect();
+    // Tests that want one wait for this, and tell what is wrong.
+    let installing = tokio::spawn(scripts::install(Store::Prometheus));
     let mut command = Command::new(&arguments.command[0]);
     command
         .args(&arguments.command[1..])
@@ -74,6 +76,7 @@ pub async fn run(arguments: Arguments) -> io::Result<u8> {
     for start in starts {
         start.end().await;
     }
+    installing.abort();
     docker::settle().await;
     let missing = not_run::read(&missing)?;
     progress::say_all(&not_run::list(&missing));
@@ -111,9 +114,11 @@ impl Start {
 }
 
 async fn export_urls(command: &mut Command, folder: &Path) {
-    for store in Store::ALL {
-        if let Ok(shared) = state::decision(folder, store).await {
-            command.env(store.url_variable(), shared.url);
+    for store in Store::SHARED {
+        if let Some(variable) = store.url_variable()
+            && let Ok(shared) = state::decision(folder, store).await
+        {
+            command.env(variable, shared.url);
         }
     }
 }

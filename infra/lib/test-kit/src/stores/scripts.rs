@@ -7,14 +7,14 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use super::kind::Store;
+use super::kind::{PrometheusSettings, Store};
 use super::ports::Port;
 use super::process::Process;
 use super::spec::{Spec, checked};
 use super::{keeper, progress, ready};
 
-/// A server may be downloaded first: 24 MB for Redis, a gigabyte for Elasticsearch.
-const INSTALL_LIMIT: Duration = Duration::from_mins(15);
+/// A server may be downloaded first, a gigabyte for Elasticsearch, or built: Prometheus, on a machine that compiles.
+const INSTALL_LIMIT: Duration = Duration::from_mins(30);
 /// Elasticsearch takes 10 s on a quiet machine, and more than a minute on one that compiles.
 const START_LIMIT: Duration = Duration::from_mins(4);
 /// A server that is asked to end writes its data first.
@@ -128,8 +128,10 @@ impl ScriptServer {
                         .env("NODE_PORT", self.node_port.number.to_string());
                 }
             }
-            Spec::Elasticsearch { password } => {
-                command.env("TRANSPORT_PORT", self.node_port.number.to_string());
+            Spec::Prometheus(settings) => prometheus(settings, &mut command),
+            Spec::Other { password, .. } => {
+                let second = self.node_port.number.to_string();
+                command.env("TRANSPORT_PORT", &second).env("HTTP_PORT", &second);
                 if let Some(password) = password {
                     command.env("PASSWORD", checked(password));
                 }
@@ -146,8 +148,33 @@ impl Drop for ScriptServer {
     }
 }
 
+fn prometheus(settings: &PrometheusSettings, command: &mut Command) {
+    if let Some((url, token_file)) = &settings.targets {
+        command
+            .env("TARGETS_URL", url)
+            .env("TARGETS_TOKEN_FILE", token_file);
+    }
+    if let Some(interval) = settings.scrape_interval {
+        command
+            .env("SCRAPE_INTERVAL", interval)
+            .env("SCRAPE_TIMEOUT", interval);
+    }
+    if !settings.rules {
+        command.env("RULES", "none");
+    }
+    if let Some(window) = settings.written {
+        command.env("REMOTE_WRITE", "yes").env("OUT_OF_ORDER", window);
+    }
+    if let Some(retention) = settings.retention {
+        command.env("RETENTION", retention);
+    }
+    if let Some(password) = &settings.password {
+        command.env("PASSWORD", checked(password));
+    }
+}
+
 /// Runs the script's `install`, which does nothing when all is there.
-async fn install(store: Store) -> Result<(), String> {
+pub(crate) async fn install(store: Store) -> Result<(), String> {
     let log = keeper::new_folder("install").join(format!("{store}.log"));
     let mut process = Process::spawn(&mut script(store, "install"), &log)?;
     let end = Instant::now() + INSTALL_LIMIT;
@@ -171,10 +198,7 @@ async fn install(store: Store) -> Result<(), String> {
 
 /// The script of a store with a command, and without settings that are meant for somebody else.
 fn script(store: Store, verb: &str) -> Command {
-    let name = match store {
-        Store::Redis | Store::RedisCluster => "redis",
-        Store::Elasticsearch => "elasticsearch",
-    };
+    let name = store.folder();
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../stores")
         .join(name)
@@ -189,6 +213,20 @@ fn script(store: Store, verb: &str) -> Command {
         "DURABILITY",
         "HEAP",
         "TRANSPORT_PORT",
+        "HTTP_PORT",
+        "PAGECACHE",
+        "VERSION",
+        "FLAVOUR",
+        "DB_USER",
+        "CACHE_MB",
+        "TARGETS_URL",
+        "TARGETS_TOKEN_FILE",
+        "SCRAPE_INTERVAL",
+        "SCRAPE_TIMEOUT",
+        "RULES",
+        "RETENTION",
+        "REMOTE_WRITE",
+        "OUT_OF_ORDER",
     ] {
         command.env_remove(variable);
     }

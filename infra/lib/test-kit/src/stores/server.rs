@@ -11,9 +11,9 @@ use super::spec::Spec;
 /// One server, or the three of a cluster. Dropping it ends it.
 pub(crate) enum Server {
     /// By a script.
-    Script(ScriptServer),
+    Script(Box<ScriptServer>),
     /// In a container.
-    Container(Container),
+    Container(Box<Container>),
     /// By either; it is paused and killed as a whole.
     Cluster(Cluster),
 }
@@ -27,10 +27,10 @@ impl Server {
         }
         Ok(if source == Source::Docker {
             let (server, version) = Container::start(spec).await?;
-            (Self::Container(server), version)
+            (Self::Container(Box::new(server)), version)
         } else {
             let (server, version) = ScriptServer::start(spec).await?;
-            (Self::Script(server), version)
+            (Self::Script(Box::new(server)), version)
         })
     }
 

@@ -1,14 +1,19 @@
 //! What is to be started, whatever the source.
 
-use super::kind::{RedisSettings, Store};
+use super::kind::{PrometheusSettings, RedisSettings, Store};
+
+/// The password of servers that want one and were given none. Nobody else reaches them.
+const PASSWORD: &str = "emporium-test";
 
 /// One server.
 #[derive(Debug, Clone)]
 pub(crate) enum Spec {
     /// A Redis server; of a cluster that is formed afterwards, if `cluster`.
     Redis { settings: RedisSettings, cluster: bool },
-    /// An Elasticsearch server, with security and a password of its user `elastic`, or without.
-    Elasticsearch { password: Option<String> },
+    /// A Prometheus server.
+    Prometheus(PrometheusSettings),
+    /// A server of another kind, of whose settings tests vary only the password of its one user.
+    Other { store: Store, password: Option<String> },
 }
 
 impl Spec {
@@ -19,7 +24,21 @@ impl Spec {
                 settings: RedisSettings::default(),
                 cluster: store == Store::RedisCluster,
             },
-            Store::Elasticsearch => Self::Elasticsearch { password: None },
+            Store::Prometheus => Self::Prometheus(PrometheusSettings::default()),
+            // Without a password Neo4j takes every password, which no test of credentials would notice.
+            Store::Neo4j => Self::with_password(store, PASSWORD),
+            Store::Elasticsearch | Store::ClickHouse | Store::MongoDb => Self::Other {
+                store,
+                password: None,
+            },
+        }
+    }
+
+    /// With this password of its one user.
+    pub(crate) fn with_password(store: Store, password: &str) -> Self {
+        Self::Other {
+            store,
+            password: Some(password.to_owned()),
         }
     }
 
@@ -27,28 +46,31 @@ impl Spec {
         match self {
             Self::Redis { cluster: false, .. } => Store::Redis,
             Self::Redis { cluster: true, .. } => Store::RedisCluster,
-            Self::Elasticsearch { .. } => Store::Elasticsearch,
+            Self::Prometheus(_) => Store::Prometheus,
+            Self::Other { store, .. } => *store,
         }
     }
 
     /// The URL for somebody who may do everything.
     pub(crate) fn url(&self, port: u16) -> String {
-        match self {
-            Self::Redis { settings, .. } => {
-                let password = settings.password.as_deref();
-                let login = password
-                    .map(|it| format!(":{}@", checked(it)))
-                    .unwrap_or_default();
-                format!("redis://{login}127.0.0.1:{port}")
-            }
-            Self::Elasticsearch { password } => {
-                let login = password
-                    .as_deref()
-                    .map(|it| format!("elastic:{}@", checked(it)))
-                    .unwrap_or_default();
-                format!("http://{login}127.0.0.1:{port}")
-            }
-        }
+        let (scheme, user) = match self.store() {
+            Store::Redis | Store::RedisCluster => ("redis", ""),
+            Store::Elasticsearch => ("http", "elastic"),
+            Store::Neo4j => ("neo4j", "neo4j"),
+            Store::ClickHouse => ("clickhouse", "default"),
+            Store::MongoDb => ("mongodb", "admin"),
+            Store::Prometheus => ("prometheus", "emporium"),
+        };
+        let password = match self {
+            Self::Redis { settings, .. } => &settings.password,
+            Self::Prometheus(settings) => &settings.password,
+            Self::Other { password, .. } => password,
+        };
+        let login = password
+            .as_deref()
+            .map(|password| format!("{user}:{}@", checked(password)))
+            .unwrap_or_default();
+        format!("{scheme}://{login}127.0.0.1:{port}")
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn shared(store: Store) -> Result<(SharedStore, Option<Server>)
 
 /// The server the environment names, once it answers. One that does not is an error: nobody wants another server then.
 async fn from_environment(store: Store) -> Option<Result<SharedStore, String>> {
-    let variable = store.url_variable();
+    let variable = store.url_variable()?;
     let url = std::env::var(variable).ok().filter(|url| !url.is_empty())?;
     let seconds = std::env::var(ANSWER_VARIABLE).ok();
     let seconds = seconds
@@ -66,6 +66,10 @@ pub(crate) async fn server(spec: Spec) -> Result<(Server, String, Source), Strin
 
 /// Where to look, in order: where the runner has found this store, else everywhere.
 async fn sources(store: Store) -> Result<Vec<Source>, String> {
+    // A container does not reach the services that it would have to scrape: they listen on this machine's loopback alone.
+    if store == Store::Prometheus {
+        return Ok(vec![Source::Scripts]);
+    }
     let all = vec![Source::Docker, Source::Scripts];
     let Some(folder) = state::folder() else {
         return Ok(all);
