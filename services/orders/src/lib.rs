@@ -18,9 +18,7 @@ mod store;
 
 use std::sync::Arc;
 
-use emporium_event_bus::{
-    BusError, ConsumerGroup, EventsReport, Outbox, PostgresProjection, Projections, StartAt,
-};
+use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, Outbox, PostgresProjection, Projections};
 use emporium_service_kit::{Environment, Service, ServiceName, StartError};
 use sqlx::migrate::Migrator;
 
@@ -67,15 +65,9 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
             .await
             .map_err(|error| not_migrated(error.into()))?,
     };
-    let group = ConsumerGroup::new(
-        bus.clone(),
-        GROUP,
-        Arc::new(consumer),
-        // Payments' history is not needed: a saga that waits for a charge looks it up itself.
-        StartAt::Histories(vec![environment.client(ServiceName::Users)?]),
-        &environment.metrics,
-    );
-    let group = Arc::new(group.with_clock(environment.clock.clone()));
+    // Payments' history is not needed: a saga that waits for a charge looks it up itself.
+    let owners = [ServiceName::Users];
+    let group = ConsumerGroup::of_histories(environment, &bus, GROUP, Arc::new(consumer), &owners)?;
     let app = App {
         db: db.clone(),
         outbox: outbox.clone(),
@@ -123,7 +115,7 @@ fn with_tasks(
     let (outbox, group) = (app.outbox.clone(), app.group.clone());
     let (db, clock) = (app.db.clone(), app.clock.clone());
     let stop = environment.shutdown.clone();
-    let (relay_stop, group_stop) = (stop.clone(), stop.clone());
+    let relay_stop = stop.clone();
     let sagas = driver.clone();
     let api = routes::api().merge(Projections::of([&group]).api());
     Service::new(api.with_state(app))
@@ -131,10 +123,7 @@ fn with_tasks(
         .task("relay", move || {
             outbox.clone().relay(bus.clone(), relay_stop.clone())
         })
-        .task("consumer", move || {
-            let (group, stop) = (group.clone(), group_stop.clone());
-            async move { group.run(stop).await }
-        })
+        .task("consumer", group.task(environment))
         .task("sagas", move || sagas.clone().run())
         .task("housekeeping", move || {
             checkout::housekeeping(db.clone(), clock.clone(), driver.clone(), stop.clone())

@@ -31,8 +31,8 @@ impl GenerationHandler for Customers {
     fn tables(&self) -> &'static [Table] {
         &[Table {
             name: "orders_customer",
-            key: "id",
-            values: "version, active, md5(name), md5(email)",
+            key: &["id"],
+            values: &["version", "active", "md5(name)", "md5(email)"],
         }]
     }
 
