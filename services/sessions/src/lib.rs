@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use emporium_event_bus::{BusError, ConsumerGroup, EventsReport, Projections};
-use emporium_service_kit::report::Opened;
 use emporium_service_kit::{Environment, Service, ServiceName, StartError, reaper};
 
 pub use crate::config::{Config, Sliding, Throttle};
@@ -36,7 +35,12 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
 /// Builds the service: store, routes, consumer of the users' events, reaper.
 pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
     let terms = config.terms();
-    let Opened { store, report } = store::open(environment, terms.lifetime).await?;
+    let spans = store::Spans {
+        lifetime: terms.lifetime,
+        window: terms.throttle.window,
+    };
+    let moving = store::open(environment, spans).await?;
+    let store = store::gated(&moving);
     let bus = emporium_event_bus::open(environment)
         .await
         .map_err(BusError::into_start_error)?;
@@ -60,10 +64,13 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         let store = store.clone();
         async move { store.reap(now, max).await }
     });
-    let api = routes::api().merge(Projections::of([&group]).api());
+    let api = routes::api()
+        .merge(Projections::of([&group]).api())
+        .merge(moving.api());
     Ok(Service::new(api.with_state(app))
-        .store(report)
+        .store(moving.report())
         .store(EventsReport::of(&bus).group(&group).shared())
+        .task("move", moving.task())
         .task("reaper", reap)
         .task("consumer", group.task(environment))
         .ready_check("store", move || {

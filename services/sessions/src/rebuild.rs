@@ -41,8 +41,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use emporium_event_bus::history::HistoryItem;
 use emporium_event_bus::projection::{
-    BuildError, Cause, Comparison, Cursor, Generations, Outcome, Phase, Piece, Rebuild, Standing as State,
-    Work,
+    BuildError, Cause, Comparison, Cursor, Digest, Generations, Outcome, Phase, Piece, Rebuild,
+    Standing as State, Work,
 };
 use emporium_event_bus::{ApplyError, CloudEvent};
 use emporium_service_kit::Clock;
@@ -138,6 +138,11 @@ impl Generations for Comparer {
             rebuild: note.rebuild.map(|under_way| under_way.seen),
             outcome: note.outcome,
         })
+    }
+
+    /// Nothing beside the store's own records: what is noted of users is a part of them.
+    async fn content(&self) -> Result<Vec<Digest>, ApplyError> {
+        Ok(Vec::new())
     }
 
     async fn want(&self) -> Result<Uuid, ApplyError> {

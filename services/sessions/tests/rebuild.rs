@@ -258,7 +258,11 @@ async fn logins_and_blocks_go_on_and_a_death_costs_the_reading(backend: Backend)
             url.unwrap_or_default(),
         )
         .unwrap();
-    let opened = emporium_sessions::store::open(&environment, Duration::days(30)).await;
+    let spans = emporium_sessions::store::Spans {
+        lifetime: Duration::days(30),
+        window: Duration::minutes(5),
+    };
+    let opened = emporium_sessions::store::open_side(environment, spans).await;
     let store = opened.unwrap().store;
     let note = eventually("the rebuild has ended", 30, async || {
         let note: Value = serde_json::from_str(&store.note().await.unwrap()?).unwrap();

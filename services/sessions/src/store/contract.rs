@@ -214,6 +214,20 @@ async fn sessions_of_a_user_are_bounded(store: Store) {
     assert_eq!(left, PER_USER_MAX, "also when they come at once");
 }
 
+/// A marker says nothing in another store, nor in the same one that was opened anew: what was verified with it begins no session.
+async fn markers_count_where_they_were_taken(store: Store) {
+    let (user, now) = (Uuid::new_v4(), start());
+    for number in [0, 1, i64::MAX / 2, i64::MAX] {
+        let other = Marker::new(super::Opening::new(), number);
+        let login = session(user, now);
+        assert_eq!(
+            store.begin(&login, other, PER_USER_MAX).await.unwrap(),
+            Begun::RevokedMeanwhile
+        );
+        assert_eq!(look_up(&store, &login, now).await, None);
+    }
+}
+
 /// What was verified before a revocation begins no session after it.
 async fn revocations_outrun_older_logins(store: Store) {
     let (user, other, now) = (Uuid::new_v4(), Uuid::new_v4(), start());
@@ -330,7 +344,7 @@ macro_rules! contract {
         mod $adapter {
             emporium_test_kit::contract_tests!($open => sessions_begin_and_end, the_expiry_slides_to_an_end,
                 expired_sessions_do_not_exist, all_of_a_user_end_at_once, sessions_of_a_user_are_bounded,
-                revocations_outrun_older_logins, revocations_and_logins_race, blocks_mark_and_unmark,
+                markers_count_where_they_were_taken, revocations_outrun_older_logins, revocations_and_logins_race, blocks_mark_and_unmark,
                 old_news_changes_nothing, blocks_and_logins_race, sliding_takes_no_mark_off, what_is_noted_can_be_read,
                 corrections_replace_what_was_found, corrections_and_news_race, notes_are_replaced_by_one,
                 sliding_revives_nothing, reaping_is_bounded, failures_are_limited, guesses_at_once_are_limited,

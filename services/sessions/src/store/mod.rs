@@ -6,8 +6,9 @@
 //!    adapter is free in its layout: a row a session ([`postgres`]), or a hash and a few scripts ([`redis`]). Its errors
 //!    become [`StoreError`]s, whose causes may be of any client. What its server cannot promise it lists in
 //!    [`SessionStore::lacks`].
-//! 2. Let [`open`] make it for its URL scheme: one more arm;
-//!    [`StoreSetting`](emporium_service_kit::StoreSetting) has the URL and the errors for it.
+//! 2. Let [`open_side`] make it for its URL scheme: one more arm;
+//!    [`StoreSetting`](emporium_service_kit::StoreSetting) has the URL and the errors for it. What moves it to another store
+//!    and back is in `store/<name>/records.rs`; `store/record.rs` says what a record is.
 //! 3. Add one line to the end of `store/contract.rs`, and one to that of `store/contract/outages.rs`: the whole suite,
 //!    model-based test included, then runs against it.
 //!
@@ -18,14 +19,21 @@
 //!   or not. A store's own expiry may take the place of [`SessionStore::reap`], but does not replace that comparison: its
 //!   clock is another one.
 //! - **Look-ups mostly read**: they write only when [`crate::model::slid`] says so, and never bring back an ended session.
+//! - **A marker counts only where it was taken.** Two stores number revocations each in their own way, so a login that took
+//!   its marker in one and would begin in another, to which the data was moved meanwhile, is verified anew ([`Opening`]).
 //! - **Acknowledged means durable**: no unlogged tables. Where the server's settings promise less, the adapter says so by
 //!   [`SessionStore::lacks`], which the service logs at its start and shows in its report.
 //! - **News is remembered for a lifetime.** The version of a user's newest news counts for as long as a session may live
 //!   after it was noted; older news does not come here ([`crate::config::Config::lifetime_s`]).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use emporium_moving::postgres::PostgresMoving;
+use emporium_moving::redis::RedisMoving;
+use emporium_moving::register::{Journal, Register};
+use emporium_moving::{Copied, Moving, Side};
 use emporium_service_kit::redis::REDIS;
 use emporium_service_kit::report::{Opened, Server};
 use emporium_service_kit::store::POSTGRES;
@@ -35,13 +43,15 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::config::{Sliding, Throttle};
-use crate::model::Session;
+use crate::model::{Session, slid};
 use crate::token::{Hash, TokenHash};
 
 mod capability;
 #[cfg(test)]
 mod contract;
+mod gated;
 pub mod postgres;
+mod record;
 pub mod redis;
 
 pub use capability::Capability;
@@ -54,9 +64,52 @@ pub const STANDINGS_MAX: usize = 500;
 /// request may take.
 pub const PENDING_MAX: Duration = Duration::seconds(45);
 
-/// How many revocations (blocks, and log-outs everywhere) there were at some moment; grows.
+/// One opening of a store by this process; no two are alike, even of the same store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Marker(pub i64);
+pub struct Opening(u64);
+
+impl Opening {
+    /// For a store that was opened just now.
+    pub fn new() -> Self {
+        static OPENED: AtomicU64 = AtomicU64::new(0);
+        Self(OPENED.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How many revocations (blocks, and log-outs everywhere) there were at some moment, as the store counts them in which it was
+/// taken; grows there, and says nothing anywhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Marker {
+    of: Opening,
+    number: i64,
+}
+
+impl Marker {
+    /// A number of the store that was opened so.
+    pub fn new(of: Opening, number: i64) -> Self {
+        Self { of, number }
+    }
+
+    /// The number, for the store that gave it; `None` for any other.
+    pub fn number(self, of: Opening) -> Option<i64> {
+        (self.of == of).then_some(self.number)
+    }
+}
+
+/// How long things count, for what moves them: they are not moved any longer than that.
+#[derive(Debug, Clone, Copy)]
+pub struct Spans {
+    /// No session lives longer.
+    pub lifetime: Duration,
+    /// Failed logins count so long.
+    pub window: Duration,
+}
 
 /// An attempt to log in that may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +140,18 @@ pub enum Admission {
 pub enum Begun {
     /// It has.
     Yes,
-    /// It has not: the user was blocked, or logged out everywhere, since the marker was taken.
+    /// It has not: the user was blocked, or logged out everywhere, since the marker was taken; or may have been, because the
+    /// marker is another store's.
     RevokedMeanwhile,
+}
+
+/// A session whose expiry was moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slid {
+    /// Where to; further than asked for when somebody else was faster.
+    pub expires_at: OffsetDateTime,
+    /// Whether its user is blocked.
+    pub blocked: bool,
 }
 
 /// Whether a user is blocked, as an event told.
@@ -138,6 +201,18 @@ pub trait SessionStore: Send + Sync {
     /// of the user are left that have not expired: those that began first end.
     async fn begin(&self, session: &Session, marker: Marker, per_user_max: u32) -> Result<Begun, StoreError>;
 
+    /// The session with that token, marked or not; `None` when there is none or it has expired.
+    async fn find(&self, token: TokenHash, now: OffsetDateTime) -> Result<Option<Session>, StoreError>;
+
+    /// Moves a session's expiry to `target`, never back; gives expiry and mark as they are then, `None` when there is no such
+    /// session any more.
+    async fn slide(
+        &self,
+        token: TokenHash,
+        now: OffsetDateTime,
+        target: OffsetDateTime,
+    ) -> Result<Option<Slid>, StoreError>;
+
     /// The session with that token, marked or not, its expiry moved if that is due; `None` when there is none or it has
     /// expired.
     async fn look_up(
@@ -145,7 +220,9 @@ pub trait SessionStore: Send + Sync {
         token: TokenHash,
         now: OffsetDateTime,
         sliding: Sliding,
-    ) -> Result<Option<Session>, StoreError>;
+    ) -> Result<Option<Session>, StoreError> {
+        sliding_look_up(self, token, now, sliding).await
+    }
 
     /// Ends the session with that token, if there is one.
     async fn end(&self, token: TokenHash) -> Result<(), StoreError>;
@@ -186,31 +263,81 @@ pub trait SessionStore: Send + Sync {
     fn lacks(&self) -> &[Capability];
 }
 
-/// Opens the store that the settings name, or the service's own database when they name none. The URL's scheme picks the
-/// adapter. No session may live longer than `lifetime`.
-pub async fn open(
-    environment: &Environment,
-    lifetime: Duration,
-) -> Result<Opened<dyn SessionStore>, StartError> {
+/// Finds a session, and slides it if that is due.
+async fn sliding_look_up<S: SessionStore + ?Sized>(
+    store: &S,
+    token: TokenHash,
+    now: OffsetDateTime,
+    sliding: Sliding,
+) -> Result<Option<Session>, StoreError> {
+    let Some(mut session) = store.find(token, now).await? else {
+        return Ok(None);
+    };
+    if let Some(target) = slid(session.expires_at, session.ends_at, now, sliding) {
+        // Nothing when it was ended since the reading above. It may also have been marked since.
+        let Some(moved) = store.slide(token, now, target).await? else {
+            return Ok(None);
+        };
+        (session.expires_at, session.blocked) = (moved.expires_at, moved.blocked);
+    }
+    Ok(Some(session))
+}
+
+/// Opens the store that the settings name, or the service's own database when they name none, with what moves it to another
+/// one.
+pub async fn open(environment: &Environment, spans: Spans) -> Result<Moving<dyn SessionStore>, StartError> {
+    Moving::open(environment, SESSIONS_STORE, move |environment| {
+        open_side(environment, spans)
+    })
+    .await
+}
+
+/// The store behind the gate of a move.
+pub fn gated(moving: &Moving<dyn SessionStore>) -> Arc<dyn SessionStore> {
+    Arc::new(gated::GatedSessions(moving.gate()))
+}
+
+/// Opens the store that the environment's setting names. The URL's scheme picks the adapter.
+pub async fn open_side(environment: Environment, spans: Spans) -> Result<Side<dyn SessionStore>, StartError> {
     let setting = environment.stores.setting(SESSIONS_STORE);
+    let clock = environment.clock.clone();
     match setting.scheme().as_str() {
         POSTGRES => {
-            let db = setting.postgres(environment).await?;
+            let db = setting.postgres(&environment).await?;
+            let not_migrated = |error| setting.not_migrated(&environment, error);
             let store = postgres::PostgresSessions::open(db.clone()).await;
-            let store = store.map_err(|error| setting.not_migrated(environment, error))?;
-            Ok(opened(store, db))
+            let opened = opened(Arc::new(store.map_err(not_migrated)?), db.clone());
+            let moves = PostgresMoving::open(db.clone(), environment.service).await;
+            let moves = Arc::new(moves.map_err(not_migrated)?);
+            let records = Arc::new(postgres::PostgresRecords::new(db, clock, spans));
+            Ok(side(opened, setting.address(), records, moves))
         }
         REDIS => {
-            let redis = setting.redis(environment).await?;
-            let store = redis::RedisSessions::open(redis.clone(), NAMESPACE, lifetime).await;
-            let store = store.map_err(|error| setting.failed(environment, error))?;
-            Ok(opened(store, redis))
+            let redis = setting.redis(&environment).await?;
+            let store = redis::RedisSessions::open(redis.clone(), NAMESPACE, spans.lifetime).await;
+            let store = Arc::new(store.map_err(|error| setting.failed(&environment, error))?);
+            let moves = Arc::new(RedisMoving::new(redis.clone(), NAMESPACE));
+            let records = Arc::new(redis::RedisRecords::new(store.clone(), clock, spans));
+            Ok(side(opened(store, redis), setting.address(), records, moves))
         }
         _ => Err(setting.unknown_scheme(&[POSTGRES, REDIS])),
     }
 }
 
-fn opened(store: impl SessionStore + 'static, server: impl Server + 'static) -> Opened<dyn SessionStore> {
+/// Everything that the store keeps is copied: nobody else has it.
+fn side(
+    opened: Opened<dyn SessionStore>,
+    address: String,
+    records: Arc<dyn Copied>,
+    moves: Arc<impl Register + Journal + 'static>,
+) -> Side<dyn SessionStore> {
+    Side::of(opened, address, moves.clone()).copying(records, moves)
+}
+
+fn opened(
+    store: Arc<impl SessionStore + 'static>,
+    server: impl Server + 'static,
+) -> Opened<dyn SessionStore> {
     let lacks: Vec<Lack> = store.lacks().iter().map(|lack| lack.lack()).collect();
-    Opened::new(Arc::new(store), server, SESSIONS_STORE, lacks)
+    Opened::new(store, server, SESSIONS_STORE, lacks)
 }

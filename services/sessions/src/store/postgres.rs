@@ -8,18 +8,25 @@ use sqlx::migrate::{MigrateError, Migrator};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Admission, Attempt, Begun, Capability, Correction, Marker, PENDING_MAX, SessionStore, Standing};
-use crate::config::{Sliding, Throttle};
-use crate::model::{Role, Session, slid};
+use super::{
+    Admission, Attempt, Begun, Capability, Correction, Marker, Opening, PENDING_MAX, SessionStore, Slid,
+    Standing,
+};
+use crate::config::Throttle;
+use crate::model::{Role, Session};
 use crate::token::{Hash, TokenHash};
 
 mod news;
+mod records;
+
+pub(super) use records::PostgresRecords;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The PostgreSQL adapter.
 pub struct PostgresSessions {
     db: Db,
+    opening: Opening,
 }
 
 #[derive(FromRow)]
@@ -89,7 +96,7 @@ const NOTE_STANDINGS: &str = "
         FROM unnest($1::uuid[], $2::bigint[], $3::boolean[]) AS told (user_id, version, blocked)
         ORDER BY user_id, version DESC) AS newest
     ON CONFLICT (user_id) DO UPDATE SET revocation = greatest(a.revocation, excluded.revocation),
-        version = excluded.version, blocked = excluded.blocked
+        version = excluded.version, blocked = excluded.blocked, forgotten_at = NULL
     WHERE a.version < excluded.version
     RETURNING user_id, blocked";
 
@@ -116,7 +123,10 @@ impl PostgresSessions {
     /// Brings the tables up to date.
     pub async fn open(db: Db) -> Result<Self, MigrateError> {
         db.migrate(&MIGRATIONS, "sessions").await?;
-        Ok(Self { db })
+        Ok(Self {
+            db,
+            opening: Opening::new(),
+        })
     }
 
     /// Why an attempt was not admitted.
@@ -162,7 +172,7 @@ impl SessionStore for PostgresSessions {
         match marker {
             Some(marker) => Ok(Admission::Granted(Attempt {
                 at: now,
-                marker: Marker(marker),
+                marker: Marker::new(self.opening, marker),
             })),
             None => self.refusal(email, now, throttle).await,
         }
@@ -189,12 +199,15 @@ impl SessionStore for PostgresSessions {
     }
 
     async fn begin(&self, session: &Session, marker: Marker, per_user_max: u32) -> Result<Begun, StoreError> {
+        let Some(number) = marker.number(self.opening) else {
+            return Ok(Begun::RevokedMeanwhile);
+        };
         let mut tx = self.db.begin().await?;
         let revocation: i64 = sqlx::query_scalar(LOCK_ACCOUNT)
             .bind(session.user_id)
             .fetch_one(&mut tx)
             .await?;
-        if revocation > marker.0 {
+        if revocation > number {
             return Ok(Begun::RevokedMeanwhile);
         }
         sqlx::query(BEGIN)
@@ -211,12 +224,7 @@ impl SessionStore for PostgresSessions {
         Ok(Begun::Yes)
     }
 
-    async fn look_up(
-        &self,
-        token: TokenHash,
-        now: OffsetDateTime,
-        sliding: Sliding,
-    ) -> Result<Option<Session>, StoreError> {
+    async fn find(&self, token: TokenHash, now: OffsetDateTime) -> Result<Option<Session>, StoreError> {
         let found: Option<Row> = sqlx::query_as(
             "SELECT user_id, role, began_at, expires_at, ends_at, blocked FROM sessions_session
              WHERE token_hash = $1 AND expires_at > $2",
@@ -225,24 +233,25 @@ impl SessionStore for PostgresSessions {
         .bind(now)
         .fetch_optional(&self.db)
         .await?;
-        let Some(row) = found else { return Ok(None) };
-        let mut session = row.session(token);
-        if let Some(target) = slid(session.expires_at, session.ends_at, now, sliding) {
-            // No row when it was ended since the reading above: then there is no session any more. It may also have been
-            // marked since.
-            let moved: Option<(OffsetDateTime, bool)> = sqlx::query_as(
-                "UPDATE sessions_session SET expires_at = greatest(expires_at, $3)
-                 WHERE token_hash = $1 AND expires_at > $2 RETURNING expires_at, blocked",
-            )
-            .bind(token.hash.0)
-            .bind(now)
-            .bind(target)
-            .fetch_optional(&self.db)
-            .await?;
-            let Some(moved) = moved else { return Ok(None) };
-            (session.expires_at, session.blocked) = moved;
-        }
-        Ok(Some(session))
+        Ok(found.map(|row| row.session(token)))
+    }
+
+    async fn slide(
+        &self,
+        token: TokenHash,
+        now: OffsetDateTime,
+        target: OffsetDateTime,
+    ) -> Result<Option<Slid>, StoreError> {
+        let moved: Option<(OffsetDateTime, bool)> = sqlx::query_as(
+            "UPDATE sessions_session SET expires_at = greatest(expires_at, $3)
+             WHERE token_hash = $1 AND expires_at > $2 RETURNING expires_at, blocked",
+        )
+        .bind(token.hash.0)
+        .bind(now)
+        .bind(target)
+        .fetch_optional(&self.db)
+        .await?;
+        Ok(moved.map(|(expires_at, blocked)| Slid { expires_at, blocked }))
     }
 
     async fn end(&self, token: TokenHash) -> Result<(), StoreError> {

@@ -57,17 +57,23 @@ use futures::{StreamExt, TryStreamExt, stream};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{Admission, Attempt, Begun, Capability, Correction, Marker, PENDING_MAX, SessionStore, Standing};
-use crate::config::{Sliding, Throttle};
-use crate::model::{Session, slid};
+use super::{
+    Admission, Attempt, Begun, Capability, Correction, Marker, Opening, PENDING_MAX, SessionStore, Slid,
+    Standing,
+};
+use crate::config::Throttle;
+use crate::model::Session;
 use crate::token::{Hash, Partition, TokenHash};
 use keys::Keys;
 use row::{FIELDS, Found, from_micros, micros, role_name};
 use scripts::{ADMIT, BEGIN, CORRECT, END_ALL, NOTE, SET_BLOCKED, SETTLE, SLIDE, STAMP};
 
 mod keys;
+mod records;
 mod row;
 mod scripts;
+
+pub(super) use records::RedisRecords;
 
 /// How far the clocks of a service and of its Redis may be apart: keys live so much longer than what they hold, and whether
 /// that still counts is decided by the service's clock alone.
@@ -85,6 +91,7 @@ const USERS_AT_ONCE: usize = 16;
 pub struct RedisSessions {
     redis: Redis,
     keys: Keys,
+    opening: Opening,
     /// How long news of a user is remembered.
     remembered: Duration,
     lacks: Vec<Capability>,
@@ -97,6 +104,7 @@ impl RedisSessions {
         Ok(Self {
             redis,
             keys: Keys::new(namespace),
+            opening: Opening::new(),
             remembered: lifetime + REMEMBERED_LONGER,
             lacks,
         })
@@ -128,7 +136,7 @@ impl RedisSessions {
         Ok(match (outcome, from_micros(deciding)) {
             (1, _) => Admission::Granted(Attempt {
                 at: now,
-                marker: Marker(stamp),
+                marker: Marker::new(self.opening, stamp),
             }),
             (2, Some(failure)) => Admission::Refused {
                 until: failure + throttle.window,
@@ -180,22 +188,31 @@ impl SessionStore for RedisSessions {
         now: OffsetDateTime,
         throttle: &Throttle,
     ) -> Result<(), StoreError> {
+        // One that was admitted by another store came here under another name, and is found by its time.
+        let (name, admitted_at) = match attempt.marker.number(self.opening) {
+            Some(stamp) => (stamp.to_string(), String::new()),
+            None => (Uuid::new_v4().to_string(), micros(attempt.at).to_string()),
+        };
         let run = Invocation::of(&SETTLE)
             .key(self.keys.failures(email))
             .key(self.keys.attempts(email))
-            .arg(attempt.marker.0)
+            .arg(name)
             .arg(i64::from(failed))
             .arg(micros(now))
             .arg(throttle.failures_max)
-            .arg(forgotten_at(now + throttle.window));
+            .arg(forgotten_at(now + throttle.window))
+            .arg(admitted_at);
         self.redis.run(&run).await
     }
 
     async fn begin(&self, session: &Session, marker: Marker, per_user_max: u32) -> Result<Begun, StoreError> {
+        let Some(stamp) = marker.number(self.opening) else {
+            return Ok(Begun::RevokedMeanwhile);
+        };
         let run = Invocation::of(&BEGIN).key(self.keys.session(session.token));
         let run = self
             .of_user(run, session.user_id)
-            .arg(marker.0)
+            .arg(stamp)
             .arg(i64::try_from(STAMP_AGE_MAX.whole_microseconds()).unwrap_or(i64::MAX))
             .arg(keys::text(session.token.hash))
             .arg(self.keys.session_prefix(session.token.partition))
@@ -215,37 +232,30 @@ impl SessionStore for RedisSessions {
         })
     }
 
-    async fn look_up(
+    async fn find(&self, token: TokenHash, now: OffsetDateTime) -> Result<Option<Session>, StoreError> {
+        let mut fields = redis::cmd("HMGET");
+        fields.arg(self.keys.session(token)).arg(&FIELDS);
+        let Found(found) = self.redis.command("HMGET", &fields).await?;
+        let session = found.map(|row| row.session(token));
+        Ok(session.filter(|session| session.expires_at > now))
+    }
+
+    async fn slide(
         &self,
         token: TokenHash,
         now: OffsetDateTime,
-        sliding: Sliding,
-    ) -> Result<Option<Session>, StoreError> {
-        let key = self.keys.session(token);
-        let mut fields = redis::cmd("HMGET");
-        fields.arg(&key).arg(&FIELDS);
-        let Found(found) = self.redis.command("HMGET", &fields).await?;
-        let Some(mut session) = found
-            .map(|row| row.session(token))
-            .filter(|session| session.expires_at > now)
-        else {
-            return Ok(None);
-        };
-        if let Some(target) = slid(session.expires_at, session.ends_at, now, sliding) {
-            let run = Invocation::of(&SLIDE)
-                .key(key)
-                .arg(micros(now))
-                .arg(micros(target))
-                .arg(forgotten_at(target));
-            // Nothing when it was ended since the reading above. It may also have been marked since.
-            let moved: Option<(i64, Option<u8>)> = self.redis.run(&run).await?;
-            let Some((expires_at, mark)) = moved else {
-                return Ok(None);
-            };
-            session.expires_at = from_micros(expires_at).unwrap_or(target);
-            session.blocked = mark.is_some();
-        }
-        Ok(Some(session))
+        target: OffsetDateTime,
+    ) -> Result<Option<Slid>, StoreError> {
+        let run = Invocation::of(&SLIDE)
+            .key(self.keys.session(token))
+            .arg(micros(now))
+            .arg(micros(target))
+            .arg(forgotten_at(target));
+        let moved: Option<(i64, Option<u8>)> = self.redis.run(&run).await?;
+        Ok(moved.map(|(expires_at, mark)| Slid {
+            expires_at: from_micros(expires_at).unwrap_or(target),
+            blocked: mark.is_some(),
+        }))
     }
 
     async fn end(&self, token: TokenHash) -> Result<(), StoreError> {

@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    Begun, Hash, Marker, PER_USER_MAX, SLIDING, Session, Standing, Store, THROTTLE, admitted, begun, look_up,
-    marker, session, start,
+    Begun, Hash, PER_USER_MAX, SLIDING, Session, Standing, Store, THROTTLE, admitted, begun, look_up, marker,
+    session, start,
 };
 
 /// Within how many seconds a store works again whose server does.
@@ -167,7 +167,7 @@ pub async fn a_server_that_hangs_is_noticed(own: Own) {
     let calls = [
         away("admit", store.admit(email, now, &THROTTLE)),
         away("settle", store.settle(email, attempt, true, now, &THROTTLE)),
-        away("begin", store.begin(&new, Marker(attempt.marker.0), PER_USER_MAX)),
+        away("begin", store.begin(&new, attempt.marker, PER_USER_MAX)),
         away("look_up", store.look_up(known.token, now, SLIDING)),
         away("slide", store.look_up(known.token, later, SLIDING)),
         away("end", store.end(new.token)),

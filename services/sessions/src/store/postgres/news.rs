@@ -11,7 +11,7 @@ const LOCK_ACCOUNTS: &str =
     "SELECT FROM sessions_account WHERE user_id = ANY ($1) ORDER BY user_id FOR UPDATE";
 
 const CORRECT: &str = "
-    UPDATE sessions_account AS a SET version = wrong.right_version, blocked = wrong.right_blocked,
+    UPDATE sessions_account AS a SET version = wrong.right_version, blocked = wrong.right_blocked, forgotten_at = NULL,
         revocation = CASE WHEN wrong.right_blocked THEN greatest(a.revocation, nextval('sessions_revocation'))
             ELSE a.revocation END
     FROM unnest($1::uuid[], $2::bigint[], $3::boolean[], $4::bigint[], $5::boolean[])

@@ -4,10 +4,20 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
+use crate::store::record::{RecordKey, hash_of, token_of};
 use crate::token::{Hash, Partition, TokenHash};
 
 /// Characters of a SHA-256 in base64url.
 const HASH_CHARS: usize = 43;
+
+/// What a key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It holds what is moved.
+    Record(RecordKey),
+    /// It follows from what is moved, or begins anew.
+    Helper,
+}
 
 /// Names below one prefix. Services, or tests, that share a server have different ones.
 #[derive(Debug, Clone)]
@@ -68,6 +78,32 @@ impl Keys {
         format!("{}:{{{}}}:attempts", self.namespace, text(email))
     }
 
+    /// Matches every key of the namespace.
+    pub fn pattern(&self) -> String {
+        format!("{}:*", self.namespace)
+    }
+
+    /// What a key of the namespace is; none when it is not this store's, as the record of a move.
+    pub fn kind(&self, key: &str) -> Option<Kind> {
+        let rest = key.strip_prefix(&self.namespace)?.strip_prefix(':')?;
+        let Some((tag, rest)) = rest.strip_prefix('{').and_then(|rest| rest.split_once("}:")) else {
+            return match rest {
+                "rebuild" => Some(Kind::Record(RecordKey::Note)),
+                "stamp" => Some(Kind::Helper),
+                _ => None,
+            };
+        };
+        let record = match rest.split_once(':') {
+            Some(("session", hash)) => token_of(tag, hash).map(RecordKey::Session),
+            Some(("account", id)) => Uuid::try_parse(id).ok().map(RecordKey::Account),
+            Some(("logins", _)) => return Some(Kind::Helper),
+            None if rest == "failures" => hash_of(tag).map(RecordKey::Failed),
+            None if rest == "attempts" => hash_of(tag).map(RecordKey::Pending),
+            _ => None,
+        };
+        record.map(Kind::Record)
+    }
+
     fn of_user(&self, kind: &str, user_id: Uuid) -> String {
         let mut key = String::with_capacity(self.namespace.len() + 16 + 36);
         self.tagged(&mut key, Partition::of(user_id));
@@ -112,5 +148,29 @@ mod tests {
         let email = Hash::of_email("ann@example.org");
         let tag = format!("sessions:{{{}}}:", text(email));
         assert!(keys.failures(email).starts_with(&tag) && keys.attempts(email).starts_with(&tag));
+    }
+
+    #[test]
+    fn keys_say_what_they_are() {
+        let (keys, user) = (Keys::new("sessions"), Uuid::from_u128(7));
+        let (token, email) = (token::generate(user).1, Hash::of_email("ann@example.org"));
+        for (key, kind) in [
+            (keys.session(token), Some(Kind::Record(RecordKey::Session(token)))),
+            (keys.account(user), Some(Kind::Record(RecordKey::Account(user)))),
+            (keys.failures(email), Some(Kind::Record(RecordKey::Failed(email)))),
+            (
+                keys.attempts(email),
+                Some(Kind::Record(RecordKey::Pending(email))),
+            ),
+            (keys.note(), Some(Kind::Record(RecordKey::Note))),
+            (keys.logins(user), Some(Kind::Helper)),
+            (keys.stamp(), Some(Kind::Helper)),
+            ("sessions:{moving}:standing".to_owned(), None),
+            ("sessions:{moving}:journal".to_owned(), None),
+            ("sessions:other".to_owned(), None),
+            (format!("sessions2{}", &keys.stamp()[8..]), None),
+        ] {
+            assert_eq!(keys.kind(&key), kind, "{key}");
+        }
     }
 }

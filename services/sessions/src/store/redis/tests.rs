@@ -99,7 +99,7 @@ async fn a_server_that_evicts_is_declared() {
     let store = on(&server.url, "sessions").await;
     assert_eq!(store.lacks(), [Capability::KeepsWhenFull]);
     let redis = store.redis.clone();
-    let shown = opened(store, redis).report.inspect().await;
+    let shown = opened(Arc::new(store), redis).report.inspect().await;
     assert_eq!((shown.adapter.as_str(), shown.error), ("redis", None));
     assert_eq!(shown.lacks, [Capability::KeepsWhenFull.lack()]);
     assert_eq!(
@@ -309,12 +309,18 @@ async fn only_live_sessions_slide() {
 /// A stamp that is older than accounts are remembered counts as revoked, and is refused without one.
 #[tokio::test]
 async fn stamps_grow_too_old() {
-    let Some(store) = fresh().await else { return };
+    let Some(server) = stores::redis().await else {
+        return;
+    };
+    let own = Arc::new(on(&server.url, &namespace()).await);
+    let store: Arc<dyn SessionStore> = own.clone();
     let (now, user) = (Clock::System.now(), Uuid::new_v4());
-    let Marker(stamp) = marker(&store, now).await;
+    let stamp = marker(&store, now).await;
+    let of = own.opening;
+    let aged = |age| Marker::new(of, stamp.number(of).unwrap() - age);
     let micros = |age: Duration| i64::try_from(age.whole_microseconds()).unwrap();
-    let young = Marker(stamp - micros(STAMP_AGE_MAX - Duration::minutes(1)));
-    let old = Marker(stamp - micros(STAMP_AGE_MAX));
+    let young = aged(micros(STAMP_AGE_MAX - Duration::minutes(1)));
+    let old = aged(micros(STAMP_AGE_MAX));
     let begins = store.begin(&session(user, now), old, PER_USER_MAX).await.unwrap();
     assert_eq!(begins, Begun::RevokedMeanwhile);
     let begins = store
