@@ -8,7 +8,6 @@ pub mod store;
 
 use std::time::Duration;
 
-use emporium_service_kit::report::Opened;
 use emporium_service_kit::{Environment, Service, StartError, reaper};
 
 pub use crate::config::Config;
@@ -24,7 +23,8 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
 
 /// Builds the service: store, routes, reaper.
 pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
-    let Opened { store, report } = store::open(environment).await?;
+    let moving = store::open(environment).await?;
+    let store = store::gated(&moving);
     let app = App {
         store: store.clone(),
         clock: environment.clock.clone(),
@@ -35,8 +35,10 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         let store = store.clone();
         async move { store.reap(now, max).await }
     });
-    Ok(Service::new(routes::api().with_state(app))
-        .store(report)
+    let api = routes::api().merge(moving.api());
+    Ok(Service::new(api.with_state(app))
+        .store(moving.report())
+        .task("move", moving.task())
         .task("reaper", reap)
         .ready_check("store", move || {
             let store = checked.clone();

@@ -7,7 +7,7 @@
 //!    (a field a product) and does each verb in one Lua script. Its errors become [`StoreError`]s, whose causes may be of any
 //!    client.
 //! 2. Say what it lacks ([`CartStore::lacks`]).
-//! 3. Let [`open`] make it for its URL scheme: one more arm; [`StoreSetting`](emporium_service_kit::StoreSetting) has the URL
+//! 3. Let [`open_side`] make it for its URL scheme: one more arm; [`StoreSetting`](emporium_service_kit::StoreSetting) has the URL
 //!    and the errors for it. Add the scheme to `emporium_service_kit::stores::KNOWN`.
 //! 4. Add one line to the end of `store/contract.rs`: the whole suite, model-based test included, then runs against it.
 //!
@@ -27,6 +27,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use emporium_moving::postgres::PostgresMoving;
+use emporium_moving::redis::RedisMoving;
+use emporium_moving::register::{Journal, Register};
+use emporium_moving::{Copied, Moving, Side};
 use emporium_service_kit::redis::REDIS;
 use emporium_service_kit::report::{Opened, Server};
 use emporium_service_kit::store::POSTGRES;
@@ -39,11 +43,16 @@ use crate::model::{CartKey, DroppedLine, StoredCart};
 
 #[cfg(test)]
 mod contract;
+mod gated;
 mod postgres;
+mod record;
 mod redis;
 
+use gated::GatedCarts;
 pub use postgres::PostgresCarts;
+use postgres::PostgresRecords;
 pub use redis::RedisCarts;
+use redis::RedisRecords;
 
 /// Name below which the service keeps its carts where a store is shared with others.
 const NAMESPACE: &str = "carts";
@@ -180,28 +189,55 @@ pub trait CartStore: Send + Sync {
     fn lacks(&self) -> &[Capability];
 }
 
-/// Opens the store that `EMPORIUM_CARTS_STORE` names, or the service's own database when it names none. The scheme picks the
-/// adapter. An error is one line that names the setting; there is no falling back to another store.
-pub async fn open(environment: &Environment) -> Result<Opened<dyn CartStore>, StartError> {
+/// Opens the store that `EMPORIUM_CARTS_STORE` names, or the service's own database when it names none, with what moves it to
+/// another one. An error is one line that names the setting; there is no falling back to another store.
+pub async fn open(environment: &Environment) -> Result<Moving<dyn CartStore>, StartError> {
+    Moving::open(environment, CARTS_STORE, open_side).await
+}
+
+/// The store behind the gate of a move.
+pub fn gated(moving: &Moving<dyn CartStore>) -> Arc<dyn CartStore> {
+    Arc::new(GatedCarts(moving.gate()))
+}
+
+/// Opens the store that the environment's setting names. The scheme picks the adapter.
+pub async fn open_side(environment: Environment) -> Result<Side<dyn CartStore>, StartError> {
     let setting = environment.stores.setting(CARTS_STORE);
+    let clock = environment.clock.clone();
     match setting.scheme().as_str() {
         POSTGRES => {
-            let db = setting.postgres(environment).await?;
-            let store = PostgresCarts::open(db.clone()).await;
-            let store = store.map_err(|error| setting.not_migrated(environment, error))?;
-            Ok(opened(store, db))
+            let db = setting.postgres(&environment).await?;
+            let not_migrated = |error| setting.not_migrated(&environment, error);
+            let store = PostgresCarts::open(db.clone()).await.map_err(not_migrated)?;
+            let moves = PostgresMoving::open(db.clone(), environment.service).await;
+            let moves = Arc::new(moves.map_err(not_migrated)?);
+            let opened = opened(Arc::new(store), db.clone());
+            let records = Arc::new(PostgresRecords::new(db, clock));
+            Ok(side(opened, setting.address(), records, moves))
         }
         REDIS => {
-            let redis = setting.redis(environment).await?;
+            let redis = setting.redis(&environment).await?;
             let store = RedisCarts::open(redis.clone(), NAMESPACE).await;
-            let store = store.map_err(|error| setting.failed(environment, error))?;
-            Ok(opened(store, redis))
+            let store = Arc::new(store.map_err(|error| setting.failed(&environment, error))?);
+            let moves = Arc::new(RedisMoving::new(redis.clone(), NAMESPACE));
+            let records = Arc::new(RedisRecords::new(store.clone(), clock));
+            Ok(side(opened(store, redis), setting.address(), records, moves))
         }
         _ => Err(setting.unknown_scheme(&[POSTGRES, REDIS])),
     }
 }
 
-fn opened(store: impl CartStore + 'static, server: impl Server + 'static) -> Opened<dyn CartStore> {
+/// Everything that carts are is copied.
+fn side(
+    opened: Opened<dyn CartStore>,
+    address: String,
+    records: Arc<dyn Copied>,
+    moves: Arc<impl Register + Journal + 'static>,
+) -> Side<dyn CartStore> {
+    Side::of(opened, address, moves.clone()).copying(records, moves)
+}
+
+fn opened(store: Arc<impl CartStore + 'static>, server: impl Server + 'static) -> Opened<dyn CartStore> {
     let lacks: Vec<Lack> = store.lacks().iter().map(|lack| lack.lack()).collect();
-    Opened::new(Arc::new(store), server, CARTS_STORE, lacks)
+    Opened::new(store, server, CARTS_STORE, lacks)
 }

@@ -16,6 +16,9 @@ use uuid::Uuid;
 use super::{Capability, CartStore, Merged, Moment, Purchase, SetLine};
 use crate::model::{CartKey, CartKind, LINES_MAX, Line, Lines, StoredCart, merge_lines};
 
+mod records;
+pub(super) use records::PostgresRecords;
+
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The PostgreSQL adapter.

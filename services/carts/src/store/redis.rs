@@ -21,6 +21,7 @@ mod keys;
 mod lacks;
 mod merge;
 mod record;
+mod records;
 mod scripts;
 #[cfg(test)]
 pub(super) mod tests;
@@ -28,6 +29,7 @@ pub(super) mod tests;
 use keys::Keys;
 use merge::Settled;
 use record::{Record, Reply, micros, millis_up};
+pub(super) use records::RedisRecords;
 
 /// How long a verb may take altogether: one call, and a little more for verbs that need several.
 const VERB_TIMEOUT: Duration = CALL_TIMEOUT.saturating_add(Duration::from_millis(300));

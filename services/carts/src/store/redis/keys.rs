@@ -4,6 +4,7 @@
 use uuid::Uuid;
 
 use crate::model::{CartKey, CartKind};
+use crate::store::record::RecordKey;
 
 /// Makes the names below one namespace.
 pub(super) struct Keys {
@@ -33,5 +34,41 @@ impl Keys {
     /// The receipt of a merge, beside the customer's cart.
     pub(super) fn receipt(&self, user_id: Uuid, merge_id: &str) -> String {
         format!("{}:{{u:{user_id}}}:merge:{merge_id}", self.namespace)
+    }
+
+    /// Matches every key of the namespace.
+    pub(super) fn pattern(&self) -> String {
+        format!("{}:{{*", self.namespace)
+    }
+
+    /// Whether a key of the namespace is a customer's or a visitor's: the record of a move is neither.
+    pub(super) fn is_owners(&self, key: &str) -> bool {
+        self.parts(key).is_some()
+    }
+
+    /// Which record a key holds; none for receipts of merges.
+    pub(super) fn record(&self, key: &str) -> Option<RecordKey> {
+        let (kind, id, rest) = self.parts(key)?;
+        match rest.split_once(':') {
+            None if rest == "cart" => Some(RecordKey::Cart(CartKey { kind, id })),
+            Some(("purchase", saga)) => Some(RecordKey::Purchase {
+                user_id: id,
+                saga_id: Uuid::try_parse(saga).ok()?,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whose a key is, and what follows.
+    fn parts<'a>(&self, key: &'a str) -> Option<(CartKind, Uuid, &'a str)> {
+        let rest = key.strip_prefix(&self.namespace)?.strip_prefix(":{")?;
+        let (owner, rest) = rest.split_once("}:")?;
+        let (kind, id) = owner.split_once(':')?;
+        let kind = match kind {
+            "u" => CartKind::User,
+            "a" => CartKind::Anonymous,
+            _ => return None,
+        };
+        Some((kind, Uuid::try_parse(id).ok()?, rest))
     }
 }

@@ -17,4 +17,5 @@ script!(CLEAR, "clear", "begin.lua", "clear.lua");
 script!(TAKE_PURCHASE, "take_purchase", "begin.lua", "take_purchase.lua");
 script!(FREEZE, "freeze", "begin.lua", "freeze.lua");
 script!(APPLY, "apply", "begin.lua", "apply.lua");
+script!(PUT, "put", "put.lua");
 script!(FINISH, "finish", "finish.lua");
