@@ -4,6 +4,7 @@ mod config;
 mod error;
 pub mod events;
 mod expiry;
+mod home;
 mod indexer;
 pub mod model;
 mod routes;
@@ -15,13 +16,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use emporium_event_bus::{BusError, ConsumerGroup, Outbox, Projections, StartAt};
+use emporium_moving::Timing;
 use emporium_service_kit::report::StoreOn;
 use emporium_service_kit::{Currency, Environment, Service, ServiceName, StartError};
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::config::Config;
-use crate::indexer::Indexer;
+use crate::home::{Homes, Making};
+use crate::indexer::feeders::Feeders;
 use crate::indexer::watch::Gauges;
 use crate::routes::App;
 use crate::search::choice::Search;
@@ -37,6 +40,15 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
 
 /// Builds the service: migrations, routes, background tasks.
 pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
+    build_timed(environment, config, Timing::default()).await
+}
+
+/// The same with other times for moving the search index, for tests.
+pub async fn build_timed(
+    environment: &Environment,
+    config: Config,
+    timing: Timing,
+) -> Result<Service, StartError> {
     let store = open_store(environment, config.currency).await?;
     let bus = emporium_event_bus::open(environment)
         .await
@@ -49,21 +61,29 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         &environment.metrics,
     );
     let sales = Arc::new(sales.with_clock(environment.clock.clone()));
-    let outside = search::choice::open(environment).await?;
-    let indexer = outside.clone().map(|outside| {
-        let lag_max = Duration::from_secs(config.search_lag_max_s);
-        Indexer::new(store.clone(), outside, lag_max, Gauges::new(&environment.metrics))
-    });
+    let making = Making {
+        store: store.clone(),
+        lag_max: Duration::from_secs(config.search_lag_max_s),
+        gauges: Arc::new(Gauges::new(&environment.metrics)),
+    };
+    let homes = Homes::default();
+    let (moving, places) = home::open(environment, &making, &homes, timing).await?;
+    let feeders = Feeders {
+        gate: moving.gate(),
+        homes,
+        places,
+    };
     let app = App {
         store: store.clone(),
-        search: Search::new(store.search.clone(), outside, &environment.metrics),
+        search: Search::new(store.search.clone(), moving.gate(), &environment.metrics),
         sales: sales.clone(),
-        indexer: indexer.clone(),
     };
     let outbox = store.outbox.clone();
     let stop = environment.shutdown.clone();
-    let (relay_stop, sales_stop, relay_bus) = (stop.clone(), stop.clone(), bus.clone());
-    let api = routes::api().merge(Projections::of([&sales]).api());
+    let (relay_stop, relay_bus) = (stop.clone(), bus.clone());
+    let api = routes::api()
+        .merge(Projections::of([&sales]).api())
+        .merge(moving.api());
     let service = Service::new(api.with_state(app))
         .store(StoreOn::own(store.db.clone()))
         .store(
@@ -72,37 +92,21 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
                 .outbox(&outbox)
                 .shared(),
         )
+        .store(moving.report())
         .task("relay", move || {
             outbox.clone().relay(relay_bus.clone(), relay_stop.clone())
         })
-        .task("sales", move || {
-            let (sales, stop) = (sales.clone(), sales_stop.clone());
-            async move { sales.run(stop).await }
-        });
-    let database = store.db.clone();
-    let service = with_expiry(service, store, &stop);
-    Ok(match indexer {
-        Some(indexer) => with_index(service, indexer, &stop),
-        None => service.store(search::postgres::report(database)),
-    })
+        .task("sales", sales.task(environment))
+        .task("move", moving.task());
+    Ok(with_background(service, store, feeders, &stop))
 }
 
-/// What ends reservations.
-fn with_expiry(service: Service, store: Store, stop: &CancellationToken) -> Service {
-    let stop = stop.clone();
-    service.task("expiry", move || expiry::run(store.clone(), stop.clone()))
-}
-
-/// What feeds and watches an index outside the database, and tells about it.
-fn with_index(service: Service, indexer: Indexer, stop: &CancellationToken) -> Service {
-    let (feeding, watching) = (indexer.clone(), indexer.clone());
-    let (feed_stop, watch_stop) = (stop.clone(), stop.clone());
+/// What ends reservations, and what feeds and watches indexes outside the database.
+fn with_background(service: Service, store: Store, feeders: Feeders, stop: &CancellationToken) -> Service {
+    let (expiring, feeding) = (stop.clone(), stop.clone());
     service
-        .store(Arc::new(indexer))
-        .task("search index", move || feeding.clone().run(feed_stop.clone()))
-        .task("search index watch", move || {
-            watching.clone().watch(watch_stop.clone())
-        })
+        .task("expiry", move || expiry::run(store.clone(), expiring.clone()))
+        .task("search index", move || feeders.clone().run(feeding.clone()))
 }
 
 /// Brings the database up to date and opens the store on it.

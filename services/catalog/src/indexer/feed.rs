@@ -198,6 +198,22 @@ pub async fn want(db: &Db, alias: &str) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// Nothing is known of the index any more, and nobody feeds it for `held_s` seconds: by then whoever did has heard that it is not
+/// wanted.
+pub async fn give_up(db: &Db, alias: &str, held_s: f64) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE catalog_search_feed
+         SET index_name = NULL, position = 0, building = NULL, wanted = false, error = NULL,
+             feeder = gen_random_uuid(), fed_until = now() + make_interval(secs => $2)
+         WHERE alias = $1",
+    )
+    .bind(alias)
+    .bind(held_s)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// The index is fed.
 pub async fn no_error(db: &Db, alias: &str, me: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE catalog_search_feed SET error = NULL WHERE alias = $1 AND feeder = $2")

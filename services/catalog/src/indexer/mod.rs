@@ -26,6 +26,7 @@ use feed::Feed;
 
 mod build;
 pub mod feed;
+pub mod feeders;
 pub mod report;
 pub mod watch;
 
@@ -115,14 +116,24 @@ enum Step {
 
 impl Indexer {
     /// An indexer of this store's products.
-    pub fn new(store: Store, outside: Outside, lag_max: Duration, gauges: watch::Gauges) -> Self {
+    pub fn new(store: Store, outside: Outside, lag_max: Duration, gauges: Arc<watch::Gauges>) -> Self {
         Self {
             store,
             outside,
             me: Uuid::new_v4(),
             lag_max,
-            gauges: Arc::new(gauges),
+            gauges,
         }
+    }
+
+    /// Which one it is.
+    pub fn id(&self) -> Uuid {
+        self.me
+    }
+
+    /// The index, and whether it may answer.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
     }
 
     fn index(&self) -> &ElasticSearch {

@@ -30,8 +30,6 @@ pub struct App {
     pub store: Store,
     pub search: Search,
     pub sales: Arc<ConsumerGroup>,
-    /// There is one where the settings name an index outside the database.
-    pub indexer: Option<Indexer>,
 }
 
 #[derive(OpenApi)]
@@ -130,8 +128,8 @@ async fn post_reindex(State(app): State<App>) -> Result<(StatusCode, Json<Reinde
     Ok((StatusCode::ACCEPTED, Json(state)))
 }
 
-fn indexer(app: &App) -> Result<&Indexer, Problem> {
-    app.indexer.as_ref().ok_or_else(|| {
+fn indexer(app: &App) -> Result<Indexer, Problem> {
+    app.search.indexer().ok_or_else(|| {
         Problem::conflict(
             "not-rebuildable",
             "Search is in the service's own database, where it changes with the products.",

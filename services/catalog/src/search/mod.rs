@@ -32,6 +32,7 @@ pub mod elasticsearch;
 mod facts;
 pub mod health;
 pub mod postgres;
+pub mod shadow;
 pub mod text;
 
 /// Totals are exact up to this many products; an adapter that lacks [`Capability::ExactCounts`] counts no further.
@@ -251,6 +252,26 @@ pub struct Document {
     pub in_stock: bool,
     pub popularity: i64,
     pub created_at: OffsetDateTime,
+}
+
+/// A listed product as an index keeps it: the same text from every index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The product.
+    pub id: Uuid,
+    /// All that is indexed of it, its version too: JSON with its fields in the order of their names.
+    pub text: String,
+}
+
+impl Row {
+    /// Of these fields.
+    pub fn of(id: Uuid, fields: &BTreeMap<String, serde_json::Value>) -> Self {
+        let field = |(name, value): (&String, &serde_json::Value)| {
+            format!("{}:{value}", serde_json::Value::from(name.as_str()))
+        };
+        let text = fields.iter().map(field).collect::<Vec<_>>().join(",");
+        Self { id, text }
+    }
 }
 
 /// A change for the index, with the product's version.

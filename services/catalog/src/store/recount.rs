@@ -27,19 +27,6 @@ const TABLE: &str = "catalog_stock.popularity";
 /// Products brought over in one go.
 const BATCH: i64 = 2_000;
 
-/// The digest of rows `(product_id, units)`: the sums of two 64-bit hashes of each, which no order changes.
-macro_rules! digest_of {
-    ($rows:literal) => {
-        concat!(
-            "SELECT count(*), md5(concat(sum(hashtextextended(ROW(product_id, units)::text, 0)::numeric), ' ',
-                                         sum(hashtextextended(ROW(product_id, units)::text, 1)::numeric)))
-             FROM (",
-            $rows,
-            ") AS sold WHERE units <> 0"
-        )
-    };
-}
-
 /// Whether sales of this generation count in the products; those of the other one count aside. That stays so until the
 /// transaction ends: whoever applies an event, or compares, holds the projection's row, or a snapshot of it.
 pub async fn is_live(generation: i16, tx: &mut Tx) -> Result<bool, sqlx::Error> {
@@ -73,19 +60,12 @@ pub async fn add(tx: &mut Tx, sold: &BTreeMap<Uuid, i64>) -> Result<(), sqlx::Er
 /// What a generation says of the products that are known here and were sold. Others that were sold cannot be listed: no
 /// generation has them.
 pub async fn digest(generation: i16, tx: &mut Tx) -> Result<Digest, sqlx::Error> {
-    let sql = if is_live(generation, tx).await? {
-        digest_of!("SELECT product_id, popularity AS units FROM catalog_stock")
+    let sold = if is_live(generation, tx).await? {
+        "(SELECT product_id, popularity AS units FROM catalog_stock) AS s WHERE units <> 0"
     } else {
-        digest_of!(
-            "SELECT product_id, units FROM catalog_recount_units JOIN catalog_stock USING (product_id)"
-        )
+        "catalog_recount_units JOIN catalog_stock USING (product_id) WHERE units <> 0"
     };
-    let (rows, digest) = sqlx::query_as(sql).fetch_one(tx).await?;
-    Ok(Digest {
-        table: TABLE.to_owned(),
-        rows,
-        digest,
-    })
+    Digest::of_rows(TABLE, &["product_id", "units"], sold, tx).await
 }
 
 /// Products whose popularity is another than was counted aside: what it is, and what was counted. In the order of their ids, at

@@ -55,6 +55,9 @@ pub enum ElasticError {
     /// The answer is not what was expected.
     #[error("the answer cannot be read: {0}")]
     Unreadable(String),
+    /// The answer has more bytes than are read.
+    #[error("the answer is too long")]
+    TooLong,
 }
 
 impl ElasticError {
@@ -66,6 +69,7 @@ impl ElasticError {
             Self::Refused => "refused",
             Self::Answered { .. } => "answered",
             Self::Unreadable(_) => "unreadable",
+            Self::TooLong => "too_long",
         }
     }
 }
@@ -76,7 +80,9 @@ impl From<ElasticError> for StoreError {
             ElasticError::Unavailable(_) | ElasticError::NotFound | ElasticError::Refused => {
                 Self::Unavailable(error.into())
             }
-            ElasticError::Answered { .. } | ElasticError::Unreadable(_) => Self::Failed(error.into()),
+            ElasticError::Answered { .. } | ElasticError::Unreadable(_) | ElasticError::TooLong => {
+                Self::Failed(error.into())
+            }
         }
     }
 }
@@ -174,7 +180,7 @@ impl Client {
         let mut bytes = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(|error| silent(&error))? {
             if bytes.len() + piece.len() > ANSWER_BYTES_MAX {
-                return Err(ElasticError::Unreadable("it is too long".to_owned()));
+                return Err(ElasticError::TooLong);
             }
             bytes.extend_from_slice(&piece);
         }

@@ -17,7 +17,8 @@ pub fn source(change: &IndexChange) -> Value {
     }
 }
 
-fn product(document: &Document) -> Value {
+/// All that is kept of a product.
+pub fn product(document: &Document) -> Value {
     let labels = [Some(document.category_name.as_str()), document.brand.as_deref()];
     json!({
         "id": document.id,

@@ -27,6 +27,7 @@ mod document;
 pub mod index;
 mod mapping;
 mod query;
+pub mod rows;
 mod words;
 
 mod suggest;
@@ -34,6 +35,7 @@ mod suggest;
 use answer::{Answer, Answers};
 pub use client::ELASTICSEARCH;
 use client::{Address, Body, Client, ConnectError, ElasticError, Request, SEARCH_TIMEOUT, template};
+pub use document::product as indexed;
 pub use mapping::fingerprint;
 use query::{List, OFFSET_MAX};
 use words::Words;

@@ -23,6 +23,7 @@ use super::{
 };
 
 mod page;
+mod rows;
 mod suggest;
 mod summary;
 mod texts;
