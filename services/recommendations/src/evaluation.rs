@@ -7,7 +7,8 @@
 //! 2. [`Split::at`] a date parts what is before it from the first basket of each known customer from it on.
 //! 3. [`Baselines::of`] the training baskets gives popularity, raw and cosine co-occurrence, and own repeats.
 //! 4. [`Trained::open`] feeds the training baskets, as events, to the service's own store in an empty database, which is then
-//!    asked by the same verb that answers the API. It has seen nothing from the split on.
+//!    asked by the same verb that answers the API. It has seen nothing from the split on. [`Trained::on`] does the same on a
+//!    store that somebody else has opened.
 //! 5. [`Test::result`] of each list, [`Figures::of`] all of a method's results.
 //!
 //! The conventions, which decide more than the methods do:

@@ -17,17 +17,14 @@ use std::time::Duration;
 
 use emporium_event_bus::projection::Projections;
 use emporium_event_bus::{BusError, ConsumerGroup, EventsReport};
-use emporium_service_kit::report::Opened;
 use emporium_service_kit::{Environment, Service, ServiceName, StartError, reaper};
 
-use crate::cache::{Cache, PostgresCache};
+use crate::cache::Cached;
 pub use crate::config::Config;
 use crate::routes::App;
 use crate::shelves::Shelves;
-use crate::store::{PROJECTION, PostgresRecommendations};
+use crate::store::PROJECTION;
 
-/// The setting that names the cache.
-const CACHE: &str = "EMPORIUM_RECOMMENDATIONS_CACHE";
 /// How often expired shelves are removed.
 const REAP_PERIOD: Duration = Duration::from_mins(1);
 
@@ -41,12 +38,19 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
 
 /// Builds the service: store, cache, routes, consumer.
 pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
-    let Opened { store, report } = store::open(environment).await?;
-    let cache = open_cache(environment).await?;
+    let cell = store::Group::default();
+    let moving = store::open(environment, &cell).await?;
+    let store = store::gated(&moving, environment)?;
+    let Cached {
+        cache,
+        report: cache_report,
+    } = cache::open(environment).await?;
     let bus = emporium_event_bus::open(environment)
         .await
         .map_err(BusError::into_start_error)?;
     let group = ConsumerGroup::of_histories(environment, &bus, PROJECTION, store.projection(), &OWNERS)?;
+    // Set once, here.
+    let _ = cell.set(group.clone());
     let shelves = Shelves::new(
         store.clone(),
         cache.clone(),
@@ -63,27 +67,18 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
         let cache = cache.clone();
         async move { cache.reap(now, max).await }
     });
-    let api = routes::api().merge(Projections::of([&group]).api());
+    let api = routes::api()
+        .merge(Projections::of([&group]).api())
+        .merge(moving.api());
     Ok(Service::new(api.with_state(app))
-        .store(report)
+        .store(moving.report())
+        .store(cache_report)
         .store(EventsReport::of(&bus).group(&group).shared())
+        .task("move", moving.task())
         .task("expired-shelves", reap)
         .task("consumer", group.task(environment))
         .ready_check("store", move || {
             let store = store.clone();
             async move { store.ping().await.map_err(|_| "does not answer".to_owned()) }
         }))
-}
-
-/// The cache that `EMPORIUM_RECOMMENDATIONS_CACHE` names, or a table of the service's own database.
-async fn open_cache(environment: &Environment) -> Result<Arc<dyn Cache>, StartError> {
-    use emporium_service_kit::store::POSTGRES;
-    let setting = environment.stores.setting(CACHE);
-    if setting.scheme() != POSTGRES {
-        return Err(setting.unknown_scheme(&[POSTGRES]));
-    }
-    let db = setting.postgres(environment).await?;
-    let migrated = PostgresRecommendations::migrate(&db).await;
-    migrated.map_err(|error| setting.not_migrated(environment, error))?;
-    Ok(Arc::new(PostgresCache::new(db)))
 }

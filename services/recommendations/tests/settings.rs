@@ -12,7 +12,9 @@ async fn the_store_setting_picks_the_adapter() {
     let (name, peers) = (ServiceName::Recommendations, absent(&OWNERS));
     let service = TestService::start(name, &Keys::default(), &peers, Clock::System, build).await;
     for (url, message) in [
-        ("neo4j://h/secret", "no adapter for the scheme \"neo4j\""),
+        ("neo4j://u:secret@h/a/b", "this is no Neo4j URL; write neo4j://"),
+        ("neo4j://u:secret@h?database=x", "only shop=name may stand"),
+        ("neo4j://u:secret@127.0.0.1:9", "store cannot be used: "),
         ("postgres://[", "no postgres URL"),
         (
             "postgres://nobody:secret@127.0.0.1:9/none",

@@ -1,6 +1,7 @@
 //! The service itself, trained on baskets.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use emporium_event_bus::{ApplyError, CloudEvent};
 use emporium_service_kit::{Clock, Db, StartError, StoreError};
@@ -31,11 +32,17 @@ pub enum TrainError {
     /// A basket cannot be said as an event.
     #[error("a basket cannot be made an event: {0}")]
     Event(String),
+    /// The store knows of orders already, which would be learnt from as well.
+    #[error("it has orders already; choose an empty one")]
+    NotEmpty,
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// The service's own store, which has seen training baskets and nothing else.
 pub struct Trained {
-    store: PostgresRecommendations,
+    store: Arc<dyn RecommendationStore>,
     /// Codes, sorted: a good's id is its place, so that ids decide between equals as codes do.
     codes: Vec<String>,
     customers: HashMap<String, Uuid>,
@@ -45,9 +52,21 @@ impl Trained {
     /// Trains it in an *empty* database of the caller's, which can be dropped afterwards.
     pub async fn open(db: Db, train: &[Basket]) -> Result<Self, TrainError> {
         PostgresRecommendations::migrate(&db).await?;
+        let store = PostgresRecommendations::open(db, Self::clock(train)).await?;
+        Self::on(Arc::new(store), train).await
+    }
+
+    /// The clock by which a store has to go that is trained with these baskets: it stands at the last of them.
+    pub fn clock(train: &[Basket]) -> Clock {
         let newest = train.iter().map(|basket| basket.at).max();
-        let clock = Clock::manual(newest.unwrap_or(OffsetDateTime::UNIX_EPOCH));
-        let store = PostgresRecommendations::open(db, clock).await?;
+        Clock::manual(newest.unwrap_or(OffsetDateTime::UNIX_EPOCH))
+    }
+
+    /// Trains it in a store that goes by [`Trained::clock`] and is empty.
+    pub async fn on(store: Arc<dyn RecommendationStore>, train: &[Basket]) -> Result<Self, TrainError> {
+        if !store.popular(1).await?.items.is_empty() {
+            return Err(TrainError::NotEmpty);
+        }
         let codes: BTreeSet<&String> = train.iter().flat_map(|basket| &basket.goods).collect();
         let codes: Vec<String> = codes.into_iter().cloned().collect();
         let customers: BTreeSet<&String> = train.iter().map(|basket| &basket.customer).collect();

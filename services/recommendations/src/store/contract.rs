@@ -318,3 +318,5 @@ macro_rules! contract {
 
 contract!(postgres, crate::store::postgres::tests::fresh(),
     crate::store::postgres::tests::own() => a_restart_loses_nothing, a_pause_is_an_error_in_time);
+contract!(neo4j, crate::store::neo4j::tests::fresh(),
+    crate::store::neo4j::tests::own() => a_restart_loses_nothing, a_pause_is_an_error_in_time);

@@ -10,7 +10,7 @@
 //! 3. Its [`RecommendationStore::projection`] applies events. It has two generations, so that it can be rebuilt beside the
 //!    live one: [`emporium_event_bus::projection`] says what they promise and how a store without transactions keeps it.
 //! 4. Say what it lacks ([`RecommendationStore::lacks`]).
-//! 5. Let [`open`] make it for its URL scheme: one more arm. Add the scheme to `emporium_service_kit::stores::KNOWN`.
+//! 5. Let [`open_side`] make it for its URL scheme: one more arm. Add the scheme to `emporium_service_kit::stores::KNOWN`.
 //! 6. Add one line to the end of `store/contract.rs`: the whole suite, the comparison with an in-memory oracle over random
 //!    histories included, then runs against it.
 //!
@@ -35,6 +35,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use emporium_event_bus::Consumer;
+use emporium_moving::postgres::PostgresMoving;
+use emporium_moving::register::Register;
+use emporium_moving::{Moving, Side};
 use emporium_service_kit::report::Opened;
 use emporium_service_kit::store::POSTGRES;
 use emporium_service_kit::{Environment, Lack, StartError, StoreError};
@@ -43,11 +46,20 @@ use uuid::Uuid;
 
 use crate::model::{Scope, Suggestion};
 
+mod change;
 #[cfg(test)]
 mod contract;
+mod gated;
+mod neo4j;
 mod postgres;
+mod shelf;
 
+use gated::GatedRecommendations;
+use neo4j::NEO4J;
+pub use neo4j::Neo4jRecommendations;
 pub use postgres::PostgresRecommendations;
+#[cfg(test)]
+pub(crate) use postgres::tests::fresh as fresh_postgres;
 
 /// The projection, and the consumer group that feeds it.
 pub const PROJECTION: &str = "recommendations";
@@ -68,6 +80,8 @@ pub const TOGETHER_MIN: u32 = 2;
 pub enum Capability {
     /// A shelf is of one moment, also while events are applied.
     OneMoment,
+    /// The server ends a transaction whose client was cut off.
+    EndsTransactions,
 }
 
 impl Capability {
@@ -77,6 +91,10 @@ impl Capability {
             Self::OneMoment => Lack::new(
                 "one moment",
                 "a shelf may be made of purchases of the moments in which it was made",
+            ),
+            Self::EndsTransactions => Lack::new(
+                "ends transactions",
+                "a network that cuts a process off in the middle of a change leaves the projection locked until TCP gives up; set db.transaction.timeout to some minutes in the server's configuration",
             ),
         }
     }
@@ -138,19 +156,73 @@ pub trait RecommendationStore: Send + Sync {
     fn lacks(&self) -> &[Capability];
 }
 
-/// Opens the store that `EMPORIUM_RECOMMENDATIONS_STORE` names, or the service's own database when it names none. The scheme
-/// picks the adapter. An error is one line that names the setting; there is no falling back to another store.
-pub async fn open(environment: &Environment) -> Result<Opened<dyn RecommendationStore>, StartError> {
+pub use emporium_moving::Group;
+
+/// Opens the store that `EMPORIUM_RECOMMENDATIONS_STORE` names, or the service's own database when it names none, with what moves
+/// it to another one. An error is one line that names the setting; there is no falling back to another store.
+pub async fn open(
+    environment: &Environment,
+    group: &Group,
+) -> Result<Moving<dyn RecommendationStore>, StartError> {
+    let group = group.clone();
+    Moving::open(environment, SETTING, move |environment| {
+        open_side(environment, group.clone())
+    })
+    .await
+}
+
+/// The store behind the gate of a move.
+pub fn gated(
+    moving: &Moving<dyn RecommendationStore>,
+    environment: &Environment,
+) -> Result<Arc<dyn RecommendationStore>, StartError> {
+    let gated = GatedRecommendations::new(moving.gate());
+    let setting = environment.stores.setting(SETTING);
+    Ok(Arc::new(
+        gated.map_err(|error| setting.failed(environment, error))?,
+    ))
+}
+
+/// Opens the store that the environment's setting names. The scheme picks the adapter.
+pub async fn open_side(
+    environment: Environment,
+    group: Group,
+) -> Result<Side<dyn RecommendationStore>, StartError> {
     let setting = environment.stores.setting(SETTING);
     match setting.scheme().as_str() {
         POSTGRES => {
-            let db = setting.postgres(environment).await?;
-            let store = PostgresRecommendations::migrate(&db).await;
-            store.map_err(|error| setting.not_migrated(environment, error))?;
+            let db = setting.postgres(&environment).await?;
+            let not_migrated = |error| setting.not_migrated(&environment, error);
+            PostgresRecommendations::migrate(&db)
+                .await
+                .map_err(not_migrated)?;
+            let moves = PostgresMoving::open(db.clone(), environment.service).await;
+            let moves = moves.map_err(not_migrated)?;
             let store = PostgresRecommendations::open(db.clone(), environment.clock.clone()).await?;
             let lacks: Vec<Lack> = store.lacks().iter().map(|lack| lack.lack()).collect();
-            Ok(Opened::new(Arc::new(store), db, SETTING, lacks))
+            let opened = Opened::new(Arc::new(store) as _, db, SETTING, lacks);
+            Ok(side(opened, setting.address(), Arc::new(moves), &group))
         }
-        _ => Err(setting.unknown_scheme(&[POSTGRES])),
+        NEO4J => {
+            let store = Neo4jRecommendations::open(&setting, &environment).await?;
+            let lacks: Vec<Lack> = store.lacks().iter().map(|lack| lack.lack()).collect();
+            let (server, moves) = (store.client(), store.standing());
+            // One database has the graphs of several shops.
+            let address = format!("{}?shop={}", setting.address(), store.shop());
+            let opened = Opened::new(Arc::new(store) as _, server, SETTING, lacks);
+            Ok(side(opened, address, Arc::new(moves), &group))
+        }
+        _ => Err(setting.unknown_scheme(&[POSTGRES, NEO4J])),
     }
+}
+
+/// Nothing is copied: all of it is built from the owners' histories.
+fn side(
+    opened: Opened<dyn RecommendationStore>,
+    address: String,
+    register: Arc<dyn Register>,
+    group: &Group,
+) -> Side<dyn RecommendationStore> {
+    let projection = opened.store.projection();
+    Side::of(opened, address, register).building(projection, group)
 }

@@ -13,19 +13,17 @@ use emporium_service_kit::{Clock, Db, ServiceName, StartError, StoreError};
 use sqlx::migrate::{MigrateError, Migrator};
 use uuid::Uuid;
 
+use super::shelf::{self, Wanted};
 use super::{Capability, Made, PROJECTION, RecommendationStore, Subject};
-use crate::model::{Scope, Suggestion};
+use crate::model::Scope;
 
-mod customers;
 mod feed;
-mod goods;
 mod moment;
-mod popular;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use feed::Feed;
-use moment::Moment;
+use moment::Snapshot;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -59,16 +57,16 @@ impl PostgresRecommendations {
         })
     }
 
-    async fn moment(&self) -> Result<Moment, StoreError> {
-        Ok(Moment::begin(&self.db, self.clock.now()).await?)
+    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot::begin(&self.db, self.clock.now()).await?)
     }
-}
 
-/// The shelf, with its stamp at the same moment; ends the moment.
-async fn made(mut moment: Moment, subject: Subject, items: Vec<Suggestion>) -> Result<Made, StoreError> {
-    let stamp = moment.stamp(subject).await?;
-    moment.end().await?;
-    Ok(Made { items, stamp })
+    async fn shelf(&self, wanted: Wanted, limit: usize) -> Result<Made, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        let made = wanted.make(&mut snapshot, limit).await?;
+        snapshot.end().await?;
+        Ok(made)
+    }
 }
 
 #[async_trait]
@@ -78,43 +76,30 @@ impl RecommendationStore for PostgresRecommendations {
     }
 
     async fn also_bought(&self, product: Uuid, limit: usize) -> Result<Made, StoreError> {
-        let mut moment = self.moment().await?;
-        let items = goods::also_bought(&mut moment, product, limit).await?;
-        made(moment, Subject::Product(product), items).await
+        self.shelf(Wanted::AlsoBought(product), limit).await
     }
 
     async fn bought_together(&self, products: &[Uuid], limit: usize) -> Result<Made, StoreError> {
-        let mut moment = self.moment().await?;
-        let items = goods::bought_together(&mut moment, products, limit).await?;
-        made(moment, Subject::Everybody, items).await
+        self.shelf(Wanted::BoughtTogether(products.to_vec()), limit).await
     }
 
     async fn for_you(&self, customer: Uuid, scope: Scope, limit: usize) -> Result<Made, StoreError> {
-        let mut moment = self.moment().await?;
-        let items = customers::for_you(&mut moment, customer, scope, limit).await?;
-        made(moment, Subject::Customer(customer), items).await
+        self.shelf(Wanted::ForYou(customer, scope), limit).await
     }
 
     async fn buy_again(&self, customer: Uuid, limit: usize) -> Result<Made, StoreError> {
-        let mut moment = self.moment().await?;
-        let items = customers::buy_again(&mut moment, customer, limit).await?;
-        made(moment, Subject::Customer(customer), items).await
+        self.shelf(Wanted::BuyAgain(customer), limit).await
     }
 
     async fn popular(&self, limit: usize) -> Result<Made, StoreError> {
-        let mut moment = self.moment().await?;
-        let items = popular::popular(&mut moment, limit).await?;
-        made(moment, Subject::Everybody, items).await
+        self.shelf(Wanted::Popular, limit).await
     }
 
     async fn stamp(&self, subject: Subject, shown: &[Uuid]) -> Result<Option<String>, StoreError> {
-        let mut moment = self.moment().await?;
-        if !moment.all_sold(shown).await? {
-            return Ok(None);
-        }
-        let stamp = moment.stamp(subject).await?;
-        moment.end().await?;
-        Ok(Some(stamp))
+        let mut snapshot = self.snapshot().await?;
+        let stamp = shelf::stamp(&mut snapshot, subject, shown).await?;
+        snapshot.end().await?;
+        Ok(stamp)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

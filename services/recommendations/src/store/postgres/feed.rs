@@ -13,31 +13,48 @@ use emporium_service_kit::Tx;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::decay::{Decayed, HalfLife};
-use crate::events::{Facts, KINDS, Order, Product, Refund};
+use crate::events::{Facts, KINDS, Order, Refund};
 use crate::scoring::BASKET_GOODS_MAX;
+use crate::store::change::{Change, changes};
 
 const TABLES: &[Table] = &[
     Table {
         name: "recommendations_basket",
-        key: "order_id",
-        values: "customer_id, placed_at, size, goods, units",
+        key: &["order_id"],
+        values: &[
+            "customer_id",
+            "placed_at AT TIME ZONE 'UTC'",
+            "size",
+            "goods",
+            "units",
+        ],
     },
     Table {
         name: "recommendations_purchase",
-        key: "good_id, placed_at, order_id",
-        values: "1",
+        key: &["good_id", "placed_at AT TIME ZONE 'UTC'", "order_id"],
+        values: &["1"],
     },
     Table {
         name: "recommendations_good",
-        key: "good_id",
-        values: "version, active, baskets, season_even_era, season_even, season_odd_era, season_odd, week_even_era, week_even, \
-                 week_odd_era, week_odd",
+        key: &["good_id"],
+        values: &[
+            "version",
+            "active",
+            "baskets",
+            "season_even_era",
+            "season_even",
+            "season_odd_era",
+            "season_odd",
+            "week_even_era",
+            "week_even",
+            "week_odd_era",
+            "week_odd",
+        ],
     },
     Table {
         name: "recommendations_return",
-        key: "customer_id, good_id",
-        values: "units",
+        key: &["customer_id", "good_id"],
+        values: &["units"],
     },
 ];
 
@@ -140,34 +157,6 @@ async fn add_purchases(tx: &mut Tx, generation: i16, orders: &[&Order]) -> Resul
     Ok(())
 }
 
-/// What is new about a good.
-#[derive(Default)]
-struct Change {
-    product: Option<Product>,
-    baskets: i64,
-    season: Decayed,
-    week: Decayed,
-}
-
-/// By id, since that is the order of writing.
-fn changes(products: &BTreeMap<Uuid, Product>, orders: &[&Order]) -> BTreeMap<Uuid, Change> {
-    let mut changes: BTreeMap<Uuid, Change> = BTreeMap::new();
-    for product in products.values() {
-        changes.entry(product.id).or_default().product = Some(*product);
-    }
-    for order in orders {
-        let season = Decayed::of(order.at, HalfLife::Season);
-        let week = Decayed::of(order.at, HalfLife::Week);
-        for good in order.goods.keys() {
-            let change = changes.entry(*good).or_default();
-            change.baskets += 1;
-            change.season.add(&season);
-            change.week.add(&week);
-        }
-    }
-    changes
-}
-
 /// Of each parity the sums of the newest era stay. `numeric` in between, since an addition beyond 64 bits is an error.
 const PUT_GOODS: &str = "
     INSERT INTO recommendations_good AS g (generation, good_id, version, active, baskets, season_even_era, season_even,
@@ -208,8 +197,11 @@ async fn put_goods(tx: &mut Tx, generation: i16, changes: BTreeMap<Uuid, Change>
         .bind(column(&changes, |change| {
             change.product.is_some_and(|product| product.active)
         }))
-        .bind(column(&changes, |change| change.baskets));
-    for decayed in [|change: &Change| change.season, |change: &Change| change.week] {
+        .bind(column(&changes, |change| change.sums.baskets));
+    for decayed in [
+        |change: &Change| change.sums.season,
+        |change: &Change| change.sums.week,
+    ] {
         for slot in 0..2 {
             query = query
                 .bind(column(&changes, |change| decayed(change).eras[slot]))

@@ -1,44 +1,23 @@
 //! What shelves are made from, all of one snapshot. Each statement reads a bounded number of rows, whatever is in the tables.
 
-use emporium_service_kit::{Db, Tx};
+use async_trait::async_trait;
+use emporium_service_kit::{Db, StoreError, Tx};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::decay::{Decayed, HalfLife, QUANTA};
-use crate::scoring::{Anchor, Basket, ById, Demand, SELLS_MIN};
+use crate::decay::{Decayed, HalfLife};
+use crate::scoring::{Anchor, Basket, ById, SELLS_MIN};
+use crate::store::shelf::{Bought, Good, Moment, Sums, unpacked, week_step, wide};
 use crate::store::{CUSTOMER_BASKETS_MAX, CUSTOMER_LINES_MAX, Subject};
 
 /// A snapshot of the live generation.
-pub struct Moment {
+pub struct Snapshot {
     tx: Tx,
     generation: i16,
     /// What stamps begin with.
     edition: String,
-    /// The time of the newest order that is not in the future; the clock's, when there is none.
-    pub now: OffsetDateTime,
-}
-
-/// A good: how often it is bought, and whether it may be suggested.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Good {
-    /// How often.
-    pub demand: Demand,
-    /// The catalog has told of it and not archived it.
-    pub sold: bool,
-    /// It has orders of a time to come, which count less than the index says.
-    pub ahead: bool,
-}
-
-/// A customer's order.
-#[derive(Debug)]
-pub struct Bought {
-    /// When it was placed.
-    pub placed_at: OffsetDateTime,
-    /// Distinct goods.
-    pub goods: Vec<Uuid>,
-    /// Units of each.
-    pub units: Vec<i64>,
+    now: OffsetDateTime,
 }
 
 #[derive(FromRow)]
@@ -58,19 +37,18 @@ struct GoodRow {
 
 impl GoodRow {
     fn good(&self, now: OffsetDateTime) -> Good {
-        let season = Decayed {
-            eras: [self.season_even_era, self.season_odd_era],
-            sums: [self.season_even, self.season_odd],
+        let sums = Sums {
+            baskets: self.baskets,
+            season: Decayed {
+                eras: [self.season_even_era, self.season_odd_era],
+                sums: [self.season_even, self.season_odd],
+            },
+            week: Decayed {
+                eras: [self.week_even_era, self.week_odd_era],
+                sums: [self.week_even, self.week_odd],
+            },
         };
-        let week = Decayed {
-            eras: [self.week_even_era, self.week_odd_era],
-            sums: [self.week_even, self.week_odd],
-        };
-        Good {
-            demand: Demand::of(self.baskets, &season, &week, now),
-            sold: self.active,
-            ahead: week.is_ahead(HalfLife::Week.now(now)),
-        }
+        Good::of(&sums, self.active, now)
     }
 }
 
@@ -141,23 +119,7 @@ const STAMP_CUSTOMER: &str = "
         ORDER BY placed_at DESC, order_id DESC LIMIT $3
     ) AS newest";
 
-/// Goods as the table has them: 16 bytes each.
-fn unpacked(goods: &[u8]) -> Vec<Uuid> {
-    let (goods, _) = goods.as_chunks();
-    goods.iter().copied().map(Uuid::from_bytes).collect()
-}
-
-/// The column `week_step` of a good with so many baskets these days; see the table.
-#[allow(clippy::cast_possible_truncation)] // some hundred thousand at most; and it saturates
-fn step(week: f64, now: f64) -> i32 {
-    (16.0 * ((week * QUANTA).log2() + now)).floor() as i32
-}
-
-fn wide(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-impl Moment {
+impl Snapshot {
     /// Takes the snapshot.
     pub async fn begin(db: &Db, clock: OffsetDateTime) -> Result<Self, sqlx::Error> {
         let mut tx = db.begin().await?;
@@ -177,9 +139,15 @@ impl Moment {
     pub async fn end(self) -> Result<(), sqlx::Error> {
         self.tx.commit().await
     }
+}
 
-    /// The `newest` baskets of each anchor; of some anchors more, where another one brought them.
-    pub async fn baskets(&mut self, anchors: &[Anchor], newest: usize) -> Result<Vec<Basket>, sqlx::Error> {
+#[async_trait]
+impl Moment for Snapshot {
+    fn now(&self) -> OffsetDateTime {
+        self.now
+    }
+
+    async fn baskets(&mut self, anchors: &[Anchor], newest: usize) -> Result<Vec<Basket>, StoreError> {
         let goods: Vec<Uuid> = anchors.iter().map(|anchor| anchor.good).collect();
         let rows: Vec<(Uuid, OffsetDateTime, Vec<u8>)> = sqlx::query_as(BASKETS)
             .bind(self.generation)
@@ -195,8 +163,7 @@ impl Moment {
         Ok(rows.into_iter().map(basket).collect())
     }
 
-    /// Those of these goods that are known.
-    pub async fn goods(&mut self, goods: &[Uuid]) -> Result<ById<Good>, sqlx::Error> {
+    async fn goods(&mut self, goods: &[Uuid]) -> Result<ById<Good>, StoreError> {
         let rows: Vec<GoodRow> = sqlx::query_as(GOODS)
             .bind(self.generation)
             .bind(goods)
@@ -205,8 +172,7 @@ impl Moment {
         Ok(rows.iter().map(|row| (row.good_id, row.good(self.now))).collect())
     }
 
-    /// The customer's orders, newest first, as many as are looked at.
-    pub async fn bought(&mut self, customer: Uuid) -> Result<Vec<Bought>, sqlx::Error> {
+    async fn bought(&mut self, customer: Uuid) -> Result<Vec<Bought>, StoreError> {
         let rows: Vec<(OffsetDateTime, Vec<u8>, Vec<i64>)> = sqlx::query_as(BOUGHT)
             .bind(self.generation)
             .bind(customer)
@@ -222,8 +188,7 @@ impl Moment {
         Ok(rows.into_iter().map(bought).collect())
     }
 
-    /// Units of these goods that the customer gave back. More than a machine counts are as good as all.
-    pub async fn returned(&mut self, customer: Uuid, goods: &[Uuid]) -> Result<ById<i64>, sqlx::Error> {
+    async fn returned(&mut self, customer: Uuid, goods: &[Uuid]) -> Result<ById<i64>, StoreError> {
         let rows: Vec<(Uuid, i64)> = sqlx::query_as(
             "SELECT good_id, least(units, 9223372036854775807)::bigint FROM recommendations_return
              WHERE generation = $1 AND customer_id = $2 AND good_id = ANY ($3)",
@@ -236,21 +201,17 @@ impl Moment {
         Ok(rows.into_iter().collect())
     }
 
-    /// At least `count` sold goods of which most is bought these days, if so many sell at all, and maybe some that do not: all
-    /// from some step on, in no particular order.
-    pub async fn selling(&mut self, count: usize) -> Result<Vec<(Uuid, Good)>, sqlx::Error> {
+    async fn selling(&mut self, count: usize) -> Result<Vec<(Uuid, Good)>, StoreError> {
         let rows: Vec<GoodRow> = sqlx::query_as(SELLING)
             .bind(self.generation)
-            .bind(step(SELLS_MIN, HalfLife::Week.now(self.now)) - 1)
+            .bind(week_step(SELLS_MIN, HalfLife::Week.now(self.now)) - 1)
             .bind(wide(count))
             .fetch_all(&mut self.tx)
             .await?;
         Ok(rows.iter().map(|row| (row.good_id, row.good(self.now))).collect())
     }
 
-    /// At least `count` sold goods that are in most baskets, if so many are in any: all from some step on, in no particular
-    /// order.
-    pub async fn most_bought(&mut self, count: usize) -> Result<Vec<(Uuid, Good)>, sqlx::Error> {
+    async fn most_bought(&mut self, count: usize) -> Result<Vec<(Uuid, Good)>, StoreError> {
         let rows: Vec<GoodRow> = sqlx::query_as(MOST_BOUGHT)
             .bind(self.generation)
             .bind(wide(count))
@@ -259,8 +220,7 @@ impl Moment {
         Ok(rows.iter().map(|row| (row.good_id, row.good(self.now))).collect())
     }
 
-    /// Whether all of these, which are distinct, are sold.
-    pub async fn all_sold(&mut self, goods: &[Uuid]) -> Result<bool, sqlx::Error> {
+    async fn all_sold(&mut self, goods: &[Uuid]) -> Result<bool, StoreError> {
         let sold: i64 = sqlx::query_scalar(SOLD)
             .bind(self.generation)
             .bind(goods)
@@ -269,8 +229,7 @@ impl Moment {
         Ok(sold == wide(goods.len()))
     }
 
-    /// The subject's stamp.
-    pub async fn stamp(&mut self, subject: Subject) -> Result<String, sqlx::Error> {
+    async fn stamp(&mut self, subject: Subject) -> Result<String, StoreError> {
         let of: Option<String> = match subject {
             Subject::Product(product) => {
                 sqlx::query_scalar(STAMP_PRODUCT)

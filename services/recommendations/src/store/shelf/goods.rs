@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use emporium_service_kit::StoreError;
 use uuid::Uuid;
 
-use super::moment::{Good, Moment};
+use super::{Good, Moment};
 use crate::model::{Reason, Suggestion};
 use crate::scoring::{ALSO_BOUGHT_BASKETS_MAX, ANCHORS_MAX, Anchor, BASKETS_MAX, Baskets, ById, Companion};
 use crate::store::TOGETHER_MIN;
@@ -62,13 +63,13 @@ pub(super) fn sold(companions: &[Companion], goods: &ById<Good>) -> Vec<Ranked> 
 }
 
 async fn with_anchors(
-    moment: &mut Moment,
+    moment: &mut dyn Moment,
     (anchors, newest): (&[Anchor], usize),
     together_min: u32,
     limit: usize,
-) -> Result<Vec<Suggestion>, sqlx::Error> {
+) -> Result<Vec<Suggestion>, StoreError> {
     let found = moment.baskets(anchors, newest).await?;
-    let baskets = Baskets::new(moment.now, anchors, newest, &found);
+    let baskets = Baskets::new(moment.now(), anchors, newest, &found);
     let own: HashSet<Uuid> = anchors.iter().map(|anchor| anchor.good).collect();
     let mut companions = baskets.companions();
     companions.retain(|companion| companion.together >= together_min && !own.contains(&companion.good));
@@ -80,10 +81,10 @@ async fn with_anchors(
 }
 
 pub(super) async fn also_bought(
-    moment: &mut Moment,
+    moment: &mut dyn Moment,
     product: Uuid,
     limit: usize,
-) -> Result<Vec<Suggestion>, sqlx::Error> {
+) -> Result<Vec<Suggestion>, StoreError> {
     let anchor = Anchor {
         good: product,
         weight: 1.0,
@@ -92,10 +93,10 @@ pub(super) async fn also_bought(
 }
 
 pub(super) async fn bought_together(
-    moment: &mut Moment,
+    moment: &mut dyn Moment,
     products: &[Uuid],
     limit: usize,
-) -> Result<Vec<Suggestion>, sqlx::Error> {
+) -> Result<Vec<Suggestion>, StoreError> {
     let mut seen = HashSet::new();
     let mut products: Vec<Uuid> = products.iter().copied().filter(|id| seen.insert(*id)).collect();
     let all = products.clone();

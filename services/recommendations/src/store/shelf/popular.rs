@@ -4,13 +4,14 @@
 
 use std::collections::HashSet;
 
+use emporium_service_kit::StoreError;
 use uuid::Uuid;
 
 use super::goods::{Ranked, best};
-use super::moment::{Good, Moment};
+use super::{Good, Moment};
 use crate::model::{Reason, Suggestion};
 
-pub(super) async fn popular(moment: &mut Moment, limit: usize) -> Result<Vec<Suggestion>, sqlx::Error> {
+pub(super) async fn popular(moment: &mut dyn Moment, limit: usize) -> Result<Vec<Suggestion>, StoreError> {
     let selling = selling(moment, limit).await?;
     let selling = selling
         .into_iter()
@@ -30,7 +31,7 @@ pub(super) async fn popular(moment: &mut Moment, limit: usize) -> Result<Vec<Sug
 ///
 /// The index is of sums as they are. Of orders that are of a time to come only so much counts as if their era began now, so
 /// such a good may stand before others that sell better: it is looked on until there are enough without them.
-async fn selling(moment: &mut Moment, limit: usize) -> Result<Vec<(Uuid, Good)>, sqlx::Error> {
+async fn selling(moment: &mut dyn Moment, limit: usize) -> Result<Vec<(Uuid, Good)>, StoreError> {
     let mut count = limit;
     loop {
         let goods = moment.selling(count).await?;

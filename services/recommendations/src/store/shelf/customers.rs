@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use emporium_service_kit::StoreError;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::goods::{Ranked, best, explain, ranked};
-use super::moment::{Bought, Good, Moment};
 use super::popular::popular;
+use super::{Bought, Good, Moment};
 use crate::model::{Reason, Scope, Suggestion};
 use crate::scoring::{ANCHORS_MAX, Anchor, BASKETS_MAX, Baskets, ById, all_goods, recency};
 use crate::store::JUST_BOUGHT;
@@ -59,11 +60,11 @@ fn anchors(past: &ById<Past>, goods: &ById<Good>) -> Vec<Anchor> {
 }
 
 pub(super) async fn for_you(
-    moment: &mut Moment,
+    moment: &mut dyn Moment,
     customer: Uuid,
     scope: Scope,
     limit: usize,
-) -> Result<Vec<Suggestion>, sqlx::Error> {
+) -> Result<Vec<Suggestion>, StoreError> {
     let past = past(&moment.bought(customer).await?);
     if past.is_empty() {
         return popular(moment, limit).await;
@@ -72,7 +73,7 @@ pub(super) async fn for_you(
     let mut goods = moment.goods(&ids).await?;
     let anchors = anchors(&past, &goods);
     let found = moment.baskets(&anchors, BASKETS_MAX).await?;
-    let baskets = Baskets::new(moment.now, &anchors, BASKETS_MAX, &found);
+    let baskets = Baskets::new(moment.now(), &anchors, BASKETS_MAX, &found);
     let companions = baskets.companions();
     let unknown: Vec<Uuid> = companions
         .iter()
@@ -140,12 +141,12 @@ fn own(id: Uuid, score: f64, goods: &ById<Good>) -> Ranked {
 
 /// What is popular follows, where the customer's goods lead to too little.
 async fn fill(
-    moment: &mut Moment,
+    moment: &mut dyn Moment,
     mut items: Vec<Suggestion>,
     past: &ById<Past>,
     scope: Scope,
     limit: usize,
-) -> Result<Vec<Suggestion>, sqlx::Error> {
+) -> Result<Vec<Suggestion>, StoreError> {
     if items.len() >= limit {
         return Ok(items);
     }
@@ -164,15 +165,15 @@ async fn fill(
 }
 
 pub(super) async fn buy_again(
-    moment: &mut Moment,
+    moment: &mut dyn Moment,
     customer: Uuid,
     limit: usize,
-) -> Result<Vec<Suggestion>, sqlx::Error> {
+) -> Result<Vec<Suggestion>, StoreError> {
     let past = past(&moment.bought(customer).await?);
     let ids: Vec<Uuid> = past.keys().copied().collect();
     let goods = moment.goods(&ids).await?;
     let returned = moment.returned(customer, &ids).await?;
-    let just = moment.now - JUST_BOUGHT;
+    let just = moment.now() - JUST_BOUGHT;
     let ranked = past.iter().filter_map(|(id, past)| {
         let good = goods.get(id).filter(|good| good.sold)?;
         if past.latest > just || returned.get(id).is_some_and(|units| *units >= past.units) {
