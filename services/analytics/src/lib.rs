@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use emporium_event_bus::projection::Projections;
 use emporium_event_bus::{BusError, ConsumerGroup, EventsReport};
-use emporium_service_kit::report::Opened;
 use emporium_service_kit::{Environment, Service, ServiceName, StartError, reaper};
 use time::{Date, OffsetDateTime, UtcOffset};
 
@@ -36,11 +35,15 @@ pub async fn build(environment: &Environment) -> Result<Service, StartError> {
 
 /// Builds the service: store, routes, consumer, closing of days.
 pub async fn build_with(environment: &Environment, config: Config) -> Result<Service, StartError> {
-    let Opened { store, report } = store::open(environment).await?;
+    let cell = store::Group::default();
+    let moving = store::open(environment, &cell).await?;
+    let store = store::gated(&moving, environment)?;
     let bus = emporium_event_bus::open(environment)
         .await
         .map_err(BusError::into_start_error)?;
     let group = ConsumerGroup::of_histories(environment, &bus, PROJECTION, store.projection(), &OWNERS)?;
+    // Set once, here.
+    let _ = cell.set(group.clone());
     let app = App {
         store: store.clone(),
         group: group.clone(),
@@ -59,10 +62,13 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
             }
         }
     });
-    let api = routes::api().merge(Projections::of([&group]).api());
+    let api = routes::api()
+        .merge(Projections::of([&group]).api())
+        .merge(moving.api());
     Ok(Service::new(api.with_state(app))
-        .store(report)
+        .store(moving.report())
         .store(EventsReport::of(&bus).group(&group).shared())
+        .task("move", moving.task())
         .task("close-days", close)
         .task("consumer", group.task(environment))
         .ready_check("store", move || {

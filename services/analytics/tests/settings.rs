@@ -13,9 +13,11 @@ async fn the_store_setting_picks_the_adapter() {
     let (keys, peers) = (Keys::default(), absent(&OWNERS));
     let analytics = TestService::start(ServiceName::Analytics, &keys, &peers, Clock::System, build).await;
     for (url, message) in [
+        ("mongodb://h/secret", "no adapter for the scheme \"mongodb\""),
+        ("clickhouse://h?secret=1", "this is no ClickHouse URL"),
         (
-            "clickhouse://h/secret",
-            "no adapter for the scheme \"clickhouse\"",
+            "clickhouse://u:secret@127.0.0.1:9",
+            "store cannot be used: no answer",
         ),
         ("secret", "no adapter for the scheme \"\""),
         ("postgres://[", "no postgres URL"),

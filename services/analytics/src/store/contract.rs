@@ -24,7 +24,7 @@ use delivery::{
 };
 use history::{gbp, order, order_event, product_event, refund_event};
 use outages::{a_pause_is_an_error_in_time, a_restart_loses_nothing};
-use random::any_order_and_repetition_gives_the_same;
+use random::{any_order_and_repetition_gives_the_same, any_order_and_repetition_gives_the_same_of_few};
 use visitors::{
     activity_counts_once, batches_at_the_same_time_count_once, closed_days_keep_their_sums, days_are_bounded,
     funnels_count_visitors_of_a_day,
@@ -33,7 +33,7 @@ use visitors::{
 type Store = Arc<dyn AnalyticsStore>;
 
 const GBP: Currency = Currency::GBP;
-const NOON: OffsetDateTime = datetime!(2026-03-10 12:00 UTC);
+pub const NOON: OffsetDateTime = datetime!(2026-03-10 12:00 UTC);
 
 fn days(from: Date, to: Date) -> Days {
     Days { from, to }
@@ -320,22 +320,24 @@ async fn the_last_hour_ends_at_its_edges(store: Store) {
     assert_eq!((next.orders, next.units), (2, 3 + 4), "a minute later");
 }
 
-/// `contract!(adapter, future of a fresh store, future of a store on a server of the test's own => tests of outages)`: every
+/// `contract!(adapter, how many random histories, future of a fresh store, future of a store on a server of the test's own => tests of outages)`: every
 /// test of the suite as `adapter::…`. A future gives `None` where the store cannot be had, which the test kit then lists as
 /// not run.
 macro_rules! contract {
-    ($adapter:ident, $open:expr $(, $own:expr => $($outage:ident),+)?) => {
+    ($adapter:ident, $histories:ident, $open:expr $(, $own:expr => $($outage:ident),+)?) => {
         mod $adapter {
             emporium_test_kit::contract_tests!($open => nothing_gives_zeroes, orders_count_when_confirmed,
                 categories_are_looked_up, refunds_find_their_country, sums_do_not_wrap, the_rest_is_put_together,
                 the_last_hour_ends_at_its_edges,
                 members_at_the_same_time_count_once, answers_are_of_one_moment, unreadable_events_are_refused,
-                any_order_and_repetition_gives_the_same, activity_counts_once, batches_at_the_same_time_count_once,
+                $histories, activity_counts_once, batches_at_the_same_time_count_once,
                 days_are_bounded, funnels_count_visitors_of_a_day, closed_days_keep_their_sums);
             $(emporium_test_kit::contract_tests!($own => $($outage),+);)?
         }
     };
 }
 
-contract!(postgres, crate::store::postgres::tests::fresh(),
+contract!(postgres, any_order_and_repetition_gives_the_same, crate::store::postgres::tests::fresh(),
     crate::store::postgres::tests::own() => a_restart_loses_nothing, a_pause_is_an_error_in_time);
+contract!(clickhouse, any_order_and_repetition_gives_the_same_of_few, crate::store::clickhouse::tests::fresh(),
+    crate::store::clickhouse::tests::own() => a_restart_loses_nothing, a_pause_is_an_error_in_time);

@@ -8,7 +8,7 @@
 //! 2. Its [`AnalyticsStore::projection`] applies events. It has two generations, so that it can be rebuilt beside the live
 //!    one: [`emporium_event_bus::projection`] says what they promise and how a store without transactions keeps it.
 //! 3. Say what it lacks ([`AnalyticsStore::lacks`]).
-//! 4. Let [`open`] make it for its URL scheme: one more arm. Add the scheme to `emporium_service_kit::stores::KNOWN`.
+//! 4. Let [`open_side`] make it for its URL scheme: one more arm. Add the scheme to `emporium_service_kit::stores::KNOWN`.
 //! 5. Add one line to the end of `store/contract.rs`: the whole suite, the comparison with an in-memory oracle over random
 //!    histories included, then runs against it.
 //!
@@ -28,11 +28,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use emporium_event_bus::Consumer;
+use emporium_moving::postgres::PostgresMoving;
+use emporium_moving::register::{Journal, Register};
+use emporium_moving::{Copied, Moving, Side};
 use emporium_service_kit::days::Days;
 use emporium_service_kit::report::Opened;
 use emporium_service_kit::store::POSTGRES;
 use emporium_service_kit::stores::ANALYTICS_STORE;
-use emporium_service_kit::{Currency, Environment, Lack, StartError, StoreError};
+use emporium_service_kit::{Currency, Environment, Lack, StartError, StoreError, StoreSetting};
 use time::{Date, Duration, OffsetDateTime};
 
 use crate::model::{
@@ -40,11 +43,19 @@ use crate::model::{
     TopProducts, Totals,
 };
 
+mod clickhouse;
 #[cfg(test)]
 mod contract;
+mod copied;
+mod gated;
 mod postgres;
+mod shapes;
 
+pub use clickhouse::{CLICKHOUSE, ClickHouse, ClickHouseAnalytics, ConnectError};
+use clickhouse::{ClickHouseMoving, ClickHouseRecords};
+use gated::GatedAnalytics;
 pub use postgres::PostgresAnalytics;
+use postgres::PostgresRecords;
 
 /// The projection, and the consumer group that feeds it.
 pub const PROJECTION: &str = "analytics";
@@ -137,6 +148,9 @@ pub trait AnalyticsStore: Send + Sync {
     /// `recorded`, `repeated` and `over_limit`.
     async fn record(&self, activities: &[Activity], per_day_max: i64) -> Result<Recorded, StoreError>;
 
+    /// The days before `before` that are not closed, oldest first. Days are closed from the oldest on.
+    async fn open_days(&self, before: Date) -> Result<Vec<Date>, StoreError>;
+
     /// Closes days before `before`, which is longer ago than [`LATE_MAX`](crate::model::LATE_MAX), and removes what is
     /// not needed any more of closed ones: at most `max` of each kind of thing. Gives how many; 0 when all is done.
     async fn close_days(&self, before: Date, max: u32) -> Result<u64, StoreError>;
@@ -148,19 +162,94 @@ pub trait AnalyticsStore: Send + Sync {
     fn lacks(&self) -> &[Capability];
 }
 
-/// Opens the store that `EMPORIUM_ANALYTICS_STORE` names, or the service's own database when it names none. The scheme picks
-/// the adapter. An error is one line that names the setting; there is no falling back to another store.
-pub async fn open(environment: &Environment) -> Result<Opened<dyn AnalyticsStore>, StartError> {
+pub use emporium_moving::Group;
+
+/// Opens the store that `EMPORIUM_ANALYTICS_STORE` names, or the service's own database when it names none, with what moves it to
+/// another one. An error is one line that names the setting; there is no falling back to another store.
+pub async fn open(
+    environment: &Environment,
+    group: &Group,
+) -> Result<Moving<dyn AnalyticsStore>, StartError> {
+    let group = group.clone();
+    Moving::open(environment, ANALYTICS_STORE, move |environment| {
+        open_side(environment, group.clone())
+    })
+    .await
+}
+
+/// The store behind the gate of a move.
+pub fn gated(
+    moving: &Moving<dyn AnalyticsStore>,
+    environment: &Environment,
+) -> Result<Arc<dyn AnalyticsStore>, StartError> {
+    let gated = GatedAnalytics::new(moving.gate());
     let setting = environment.stores.setting(ANALYTICS_STORE);
+    Ok(Arc::new(
+        gated.map_err(|error| setting.failed(environment, error))?,
+    ))
+}
+
+/// Opens the store that the environment's setting names. The scheme picks the adapter.
+pub async fn open_side(
+    environment: Environment,
+    group: Group,
+) -> Result<Side<dyn AnalyticsStore>, StartError> {
+    let setting = environment.stores.setting(ANALYTICS_STORE);
+    let clock = environment.clock.clone();
     match setting.scheme().as_str() {
         POSTGRES => {
-            let db = setting.postgres(environment).await?;
-            let store = PostgresAnalytics::migrate(&db).await;
-            store.map_err(|error| setting.not_migrated(environment, error))?;
+            let db = setting.postgres(&environment).await?;
+            let not_migrated = |error| setting.not_migrated(&environment, error);
+            PostgresAnalytics::migrate(&db).await.map_err(not_migrated)?;
+            let moves = PostgresMoving::open(db.clone(), environment.service).await;
+            let moves = Arc::new(moves.map_err(not_migrated)?);
             let store = PostgresAnalytics::open(db.clone()).await?;
             let lacks: Vec<Lack> = store.lacks().iter().map(|lack| lack.lack()).collect();
-            Ok(Opened::new(Arc::new(store), db, ANALYTICS_STORE, lacks))
+            let opened = Opened::new(Arc::new(store) as _, db.clone(), ANALYTICS_STORE, lacks);
+            let records = Arc::new(PostgresRecords::new(db));
+            Ok(side(opened, setting.address(), records, moves, &group))
         }
-        _ => Err(setting.unknown_scheme(&[POSTGRES])),
+        CLICKHOUSE => {
+            let server = clickhouse(&environment, &setting).await?;
+            let store = ClickHouseAnalytics::open(server.clone(), clock.clone());
+            let lacks: Vec<Lack> = store.lacks().iter().map(|lack| lack.lack()).collect();
+            let opened = Opened::new(Arc::new(store) as _, server.clone(), ANALYTICS_STORE, lacks);
+            let records = Arc::new(ClickHouseRecords::new(server.clone(), clock.clone()));
+            let moves = Arc::new(ClickHouseMoving::new(server, clock));
+            Ok(side(opened, setting.address(), records, moves, &group))
+        }
+        _ => Err(setting.unknown_scheme(&[POSTGRES, CLICKHOUSE])),
+    }
+}
+
+/// What visitors do is copied; figures are built from the owners' histories.
+fn side(
+    opened: Opened<dyn AnalyticsStore>,
+    address: String,
+    records: Arc<dyn Copied>,
+    moves: Arc<impl Register + Journal + 'static>,
+    group: &Group,
+) -> Side<dyn AnalyticsStore> {
+    let projection = opened.store.projection();
+    Side::of(opened, address, moves.clone())
+        .copying(records, moves)
+        .building(projection, group)
+}
+
+/// The ClickHouse that the setting names, with its tables.
+async fn clickhouse(environment: &Environment, setting: &StoreSetting<'_>) -> Result<ClickHouse, StartError> {
+    let refused = |error: ConnectError| {
+        if error.tells_remedy() {
+            setting.refused(error.to_string())
+        } else {
+            setting.failed(environment, error)
+        }
+    };
+    let server = ClickHouse::connect(setting.url(), environment.metrics.clone()).await;
+    let server = server.map_err(refused)?;
+    match ClickHouseAnalytics::migrate(&server).await {
+        Ok(None) => Ok(server),
+        Ok(Some(version)) => Err(refused(ConnectError::Newer(version))),
+        Err(error) => Err(setting.failed(environment, error)),
     }
 }

@@ -21,12 +21,15 @@ mod activity;
 mod customers;
 mod feed;
 mod products;
+mod put;
+mod records;
 mod revenue;
 #[cfg(test)]
 pub(crate) mod tests;
 mod totals;
 
 use feed::Feed;
+pub use records::PostgresRecords;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -117,6 +120,10 @@ impl AnalyticsStore for PostgresAnalytics {
 
     async fn record(&self, activities: &[Activity], per_day_max: i64) -> Result<Recorded, StoreError> {
         activity::record(&self.db, activities, per_day_max).await
+    }
+
+    async fn open_days(&self, before: Date) -> Result<Vec<Date>, StoreError> {
+        activity::open_days(&self.db, before).await
     }
 
     async fn close_days(&self, before: Date, max: u32) -> Result<u64, StoreError> {

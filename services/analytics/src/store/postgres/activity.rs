@@ -5,15 +5,17 @@ use std::collections::HashSet;
 use emporium_service_kit::days::Days;
 use emporium_service_kit::{Db, StoreError, Tx};
 use sqlx::FromRow;
-use time::{Date, Time};
-use uuid::{Builder, Uuid};
+use time::Date;
+use uuid::Uuid;
 
 use super::live;
-use super::revenue::too_large;
+use super::records::first_open_id;
 use crate::model::{Activity, EmptySearch, EmptySearches, Funnel, FunnelDay, Recorded, Stages, What, normal};
+use crate::store::copied;
+use crate::store::shapes::funnel_of;
 
 /// Searches without a result that stay of a closed day.
-const SEARCHES_KEPT: i64 = 100;
+const SEARCHES_KEPT: i16 = copied::SEARCHES_KEPT as i16;
 
 /// One statement: what is new decides what is counted. Rows are written in the order of their keys, so that batches at the same
 /// time do not get into a deadlock. A day that is full takes nothing; batches at the same time may go over it by their size.
@@ -183,20 +185,7 @@ pub(super) async fn funnel(db: &Db, days: Days) -> Result<Funnel, StoreError> {
         .bind(days.to)
         .fetch_all(db)
         .await?;
-    let sum = |of: fn(&StagesRow) -> i64| {
-        rows.iter()
-            .map(of)
-            .try_fold(0_i64, i64::checked_add)
-            .ok_or_else(too_large)
-    };
-    let total = Stages {
-        visitors: sum(|row| row.visitors)?,
-        viewed: sum(|row| row.viewed)?,
-        carted: sum(|row| row.carted)?,
-        began_checkout: sum(|row| row.began)?,
-        paid: sum(|row| row.paid)?,
-    };
-    let item = |row: &StagesRow| FunnelDay {
+    let item = |row: StagesRow| FunnelDay {
         day: row.day,
         stages: Stages {
             visitors: row.visitors,
@@ -206,10 +195,7 @@ pub(super) async fn funnel(db: &Db, days: Days) -> Result<Funnel, StoreError> {
             paid: row.paid,
         },
     };
-    Ok(Funnel {
-        items: rows.iter().map(item).collect(),
-        total,
-    })
+    funnel_of(rows.into_iter().map(item).collect())
 }
 
 const EMPTY_SEARCHES: &str = "SELECT query, sum(searches)::bigint AS searches FROM analytics_empty_search
@@ -228,6 +214,8 @@ pub(super) async fn empty_searches(db: &Db, days: Days, limit: u32) -> Result<Em
     })
 }
 
+const OPEN: &str = "SELECT DISTINCT v.day FROM analytics_visit AS v
+    WHERE v.day < $1 AND NOT EXISTS (SELECT FROM analytics_funnel_day AS f WHERE f.day = v.day) ORDER BY 1";
 const OLDEST_OPEN: &str = "SELECT min(v.day) FROM analytics_visit AS v
     WHERE v.day < $1 AND NOT EXISTS (SELECT FROM analytics_funnel_day AS f WHERE f.day = v.day)";
 const CLOSE: &str = concat!(
@@ -240,7 +228,7 @@ const CLOSE: &str = concat!(
 const DROP_VISITS: &str = "DELETE FROM analytics_visit WHERE (day, visitor_id) IN (
     SELECT v.day, v.visitor_id FROM analytics_visit AS v JOIN analytics_funnel_day AS f ON f.day = v.day
     WHERE v.day < $1 ORDER BY v.day, v.visitor_id LIMIT $2)";
-/// Ids are in the order of time.
+/// Of closed days. Ids are in the order of time.
 const DROP_ACTIVITY: &str = "DELETE FROM analytics_activity WHERE id IN (
     SELECT id FROM analytics_activity WHERE id < $1 ORDER BY id LIMIT $2)";
 const UNTRIMMED: &str = "SELECT min(day) FROM analytics_funnel_day WHERE NOT trimmed";
@@ -251,11 +239,18 @@ const TRIM_SEARCHES: &str = "DELETE FROM analytics_empty_search WHERE day = $1 A
     WHERE place > $3 ORDER BY place LIMIT $2)";
 const TRIMMED: &str = "UPDATE analytics_funnel_day SET trimmed = true WHERE day = $1";
 
+pub(super) async fn open_days(db: &Db, before: Date) -> Result<Vec<Date>, StoreError> {
+    Ok(sqlx::query_scalar(OPEN).bind(before).fetch_all(db).await?)
+}
+
 pub(super) async fn close_days(db: &Db, before: Date, max: u32) -> Result<u64, StoreError> {
     let max = i64::from(max);
     let mut tx = db.begin().await?;
     let mut removed = close_oldest(&mut tx, before).await?;
-    for (sql, first_kept) in [(DROP_VISITS, None), (DROP_ACTIVITY, Some(first_id(before)))] {
+    let closed: Option<Date> = sqlx::query_scalar("SELECT max(day) FROM analytics_funnel_day")
+        .fetch_one(&mut tx)
+        .await?;
+    for (sql, first_kept) in [(DROP_VISITS, None), (DROP_ACTIVITY, Some(first_open_id(closed)))] {
         let query = sqlx::query(sql);
         let query = match first_kept {
             Some(id) => query.bind(id),
@@ -299,11 +294,4 @@ async fn trim_searches(tx: &mut Tx, max: i64) -> Result<u64, sqlx::Error> {
     }
     sqlx::query(TRIMMED).bind(day).execute(tx).await?;
     Ok(1)
-}
-
-/// The smallest UUIDv7 of a day.
-fn first_id(day: Date) -> Uuid {
-    let at = day.with_time(Time::MIDNIGHT).assume_utc().unix_timestamp();
-    let millis = u64::try_from(at).unwrap_or_default() * 1_000;
-    Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }

@@ -2,11 +2,10 @@
 
 use emporium_service_kit::days::Days;
 use emporium_service_kit::{Db, StoreError};
-use sqlx::FromRow;
-use time::Date;
 
 use super::live;
-use crate::model::{Cohort, Cohorts, Repeat, Retained, share};
+use crate::model::{Cohorts, Repeat};
+use crate::store::shapes::{cohorts_of, repeat_of};
 
 /// The table is read once, in the order of its key: a customer's first month comes first.
 const COHORTS: &str = concat!(
@@ -28,41 +27,13 @@ const COHORTS: &str = concat!(
     GROUP BY m.cohort, m.month, s.customers, s.again ORDER BY m.cohort, m.month"
 );
 
-#[derive(FromRow)]
-struct Row {
-    cohort: Date,
-    customers: i64,
-    again: i64,
-    since: i32,
-    active: i64,
-}
-
 pub(super) async fn cohorts(db: &Db, months: Days) -> Result<Cohorts, StoreError> {
-    let rows: Vec<Row> = sqlx::query_as(COHORTS)
+    let rows = sqlx::query_as(COHORTS)
         .bind(months.from)
         .bind(months.to)
         .fetch_all(db)
         .await?;
-    let mut items: Vec<Cohort> = Vec::new();
-    for row in rows {
-        if items.last().is_none_or(|cohort| cohort.month != row.cohort) {
-            items.push(Cohort {
-                month: row.cohort,
-                customers: row.customers,
-                bought_again: row.again,
-                share_again: share(row.again, row.customers).unwrap_or_default(),
-                retained: Vec::new(),
-            });
-        }
-        if let Some(cohort) = items.last_mut() {
-            cohort.retained.push(Retained {
-                months: row.since,
-                customers: row.active,
-                share: share(row.active, row.customers).unwrap_or_default(),
-            });
-        }
-    }
-    Ok(Cohorts { items })
+    Ok(cohorts_of(rows))
 }
 
 /// Who bought before is looked up among all orders up to the range's end.
@@ -88,13 +59,5 @@ pub(super) async fn repeat(db: &Db, days: Days) -> Result<Repeat, StoreError> {
             .bind(days.end())
             .fetch_one(db)
             .await?;
-    Ok(Repeat {
-        customers,
-        orders,
-        guest_orders,
-        repeat_customers: again,
-        repeat_rate: share(again, customers),
-        returning_customers: returning,
-        returning_rate: share(returning, customers),
-    })
+    Ok(repeat_of([customers, orders, guest_orders, again, returning]))
 }

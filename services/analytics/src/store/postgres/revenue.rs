@@ -6,22 +6,8 @@ use sqlx::FromRow;
 use time::{Duration, OffsetDateTime};
 
 use super::live;
-use crate::model::{Baskets, Bucket, By, Live, LiveMinute, Revenue, Sales};
-
-/// A group as its statement gives it. `place` counts from 1 and, beyond the limit, is that of all others; 0 is what the whole
-/// range comes to, where the groups alone do not.
-#[derive(FromRow)]
-struct Row {
-    place: i64,
-    key: Option<String>,
-    placed: i64,
-    cancelled: i64,
-    orders: i64,
-    lines: i64,
-    units: i64,
-    gross: i64,
-    refunds: i64,
-}
+use crate::model::{Baskets, By, Live, Revenue};
+use crate::store::shapes::{BASKETS, Group, arrange, live_of, no_baskets};
 
 /// Orders by `$by` of `analytics_sales_day`, named `key`.
 macro_rules! sold {
@@ -38,7 +24,7 @@ macro_rules! sold {
     };
 }
 
-/// The columns of a [`Row`] from `sold` and `refunded`.
+/// The columns of a [`Group`] from `sold` and `refunded`.
 macro_rules! columns {
     ($place:literal, $key:literal) => {
         concat!(
@@ -152,7 +138,7 @@ async fn read<'q, T>(
     days: Days,
     currency: Currency,
     fourth: T,
-) -> Result<Vec<Row>, sqlx::Error>
+) -> Result<Vec<Group>, sqlx::Error>
 where
     T: 'q + Send + sqlx::Encode<'q, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
 {
@@ -166,97 +152,6 @@ where
         .fetch_all(db)
         .await
 }
-
-/// Puts rows where they belong, and sums them up.
-fn arrange(rows: Vec<Row>, currency: Currency, by: By, limit: u32) -> Result<Revenue, StoreError> {
-    let periods = matches!(by, By::Day | By::Week | By::Month);
-    let mut revenue = Revenue {
-        items: Vec::with_capacity(rows.len()),
-        others: None,
-        unallocated: None,
-        total: Sales::nothing(None, by, currency),
-    };
-    let mut whole = None;
-    for row in rows {
-        let place = row.place;
-        let sales = row.sales(currency, by);
-        if place == 0 {
-            whole = Some(sales);
-            continue;
-        }
-        revenue.total = plus(&revenue.total, &sales).ok_or_else(too_large)?;
-        if periods || place <= i64::from(limit) {
-            revenue.items.push(sales);
-        } else {
-            revenue.others = Some(sales);
-        }
-    }
-    if let Some(whole) = whole {
-        revenue.unallocated = Some(minus(&whole, &revenue.total).ok_or_else(too_large)?);
-        revenue.total = whole;
-    }
-    Ok(revenue)
-}
-
-pub(super) fn too_large() -> StoreError {
-    StoreError::Data("a sum is beyond 64 bits".into())
-}
-
-impl Row {
-    fn sales(self, currency: Currency, by: By) -> Sales {
-        let counted = |count: i64| (by != By::Category).then_some(count);
-        let money = |amount| Money::new(amount, currency);
-        Sales {
-            placed: counted(self.placed),
-            cancelled: counted(self.cancelled),
-            orders: counted(self.orders),
-            lines: self.lines,
-            units: self.units,
-            gross: money(self.gross),
-            refunds: money(self.refunds),
-            // Both are never negative.
-            net: money(self.gross.saturating_sub(self.refunds)),
-            key: self.key,
-        }
-    }
-}
-
-/// The sum of two groups; `None` beyond 64 bits.
-fn plus(one: &Sales, other: &Sales) -> Option<Sales> {
-    let counts = |a: Option<i64>, b: Option<i64>| match (a, b) {
-        (Some(a), Some(b)) => a.checked_add(b).map(Some),
-        _ => Some(None),
-    };
-    Some(Sales {
-        key: None,
-        placed: counts(one.placed, other.placed)?,
-        cancelled: counts(one.cancelled, other.cancelled)?,
-        orders: counts(one.orders, other.orders)?,
-        lines: one.lines.checked_add(other.lines)?,
-        units: one.units.checked_add(other.units)?,
-        gross: one.gross.checked_add(other.gross).ok()?,
-        refunds: one.refunds.checked_add(other.refunds).ok()?,
-        net: one.net.checked_add(other.net).ok()?,
-    })
-}
-
-/// What is left of a whole; lines and units belong to products all of them.
-fn minus(whole: &Sales, part: &Sales) -> Option<Sales> {
-    let gross = whole.gross.checked_sub(part.gross).ok()?;
-    let refunds = whole.refunds.checked_sub(part.refunds).ok()?;
-    Some(Sales {
-        key: None,
-        lines: whole.lines.checked_sub(part.lines)?,
-        units: whole.units.checked_sub(part.units)?,
-        net: gross.checked_sub(refunds).ok()?,
-        gross,
-        refunds,
-        ..whole.clone()
-    })
-}
-
-/// Where classes of basket sizes begin.
-const BASKETS: [i64; 10] = [0, 1, 2, 3, 4, 5, 6, 11, 21, 51];
 
 const SIZES: &str = concat!(
     "WITH basket AS MATERIALIZED (
@@ -290,14 +185,7 @@ pub(super) async fn baskets(db: &Db, days: Days, currency: Currency) -> Result<B
         .bind(&BASKETS[..])
         .fetch_all(db)
         .await?;
-    let mut baskets = Baskets {
-        orders: 0,
-        mean_lines: None,
-        mean_units: None,
-        mean_value: None,
-        by_lines: classes(),
-        by_units: classes(),
-    };
+    let mut baskets = no_baskets();
     for row in rows {
         // `width_bucket` counts from 1.
         let class = usize::try_from(row.class - 1).unwrap_or_default();
@@ -319,16 +207,6 @@ pub(super) async fn baskets(db: &Db, days: Days, currency: Currency) -> Result<B
     Ok(baskets)
 }
 
-/// The classes, without orders.
-pub(crate) fn classes() -> Vec<Bucket> {
-    let ends = BASKETS[1..].iter().map(|next| Some(next - 1)).chain([None]);
-    BASKETS
-        .iter()
-        .zip(ends)
-        .map(|(&from, to)| Bucket { from, to, orders: 0 })
-        .collect()
-}
-
 const LIVE: &str = concat!(
     "SELECT m.minute, coalesce(sum(s.orders), 0)::bigint, coalesce(sum(s.units), 0)::bigint, coalesce(sum(s.gross), 0)::bigint
      FROM generate_series($2::timestamptz, $3::timestamptz, interval '1 minute') AS m (minute)
@@ -346,25 +224,5 @@ pub(super) async fn live(db: &Db, now: OffsetDateTime, currency: Currency) -> Re
         .bind(last)
         .fetch_all(db)
         .await?;
-    let money = |amount| Money::new(amount, currency);
-    let sum = |of: fn(&(OffsetDateTime, i64, i64, i64)) -> i64| {
-        rows.iter()
-            .map(of)
-            .try_fold(0_i64, i64::checked_add)
-            .ok_or_else(too_large)
-    };
-    Ok(Live {
-        orders: sum(|row| row.1)?,
-        units: sum(|row| row.2)?,
-        gross: money(sum(|row| row.3)?),
-        items: rows
-            .iter()
-            .map(|&(minute, orders, units, gross)| LiveMinute {
-                minute,
-                orders,
-                units,
-                gross: money(gross),
-            })
-            .collect(),
-    })
+    live_of(rows, currency)
 }
