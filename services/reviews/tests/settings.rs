@@ -15,7 +15,11 @@ async fn the_store_setting_picks_the_adapter() {
     let peers = absent(&[ServiceName::Orders, ServiceName::Users, name]);
     let plain = TestService::start(name, &Keys::default(), &peers, Clock::System, build).await;
     for (url, message) in [
-        ("mongodb://h/secret", "no adapter for the scheme \"mongodb\""),
+        ("mongodb+srv://h/secret", "mongodb"),
+        (
+            "mongodb://u:secret@127.0.0.1:9/none",
+            "no server answers there that takes writes",
+        ),
         ("postgres://[", "no postgres URL"),
         (
             "postgres://nobody:secret@127.0.0.1:9/none",

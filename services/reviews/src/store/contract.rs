@@ -47,6 +47,8 @@ use verbs::{
 pub struct Bench {
     pub store: Arc<dyn ReviewStore>,
     pub clock: Clock,
+    /// How many random sequences are compared with the model: fewer on a server that is slow here.
+    pub sequences: u32,
 }
 
 fn opinion(rating: i16) -> Opinion {
@@ -271,4 +273,10 @@ contract!(
     postgres,
     crate::store::postgres::tests::fresh(),
     crate::store::postgres::tests::own()
+);
+
+contract!(
+    mongodb,
+    crate::store::mongodb::tests::fresh(),
+    crate::store::mongodb::tests::own()
 );

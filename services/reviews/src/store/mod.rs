@@ -5,7 +5,7 @@
 //! 1. Write `store/<name>.rs`, or a folder, with a type that implements [`ReviewStore`]. The verbs are what the service does,
 //!    so an adapter is free in its layout: PostgreSQL keeps one row a review with its free part in `jsonb`; a document store
 //!    would keep one document a review, with answers, marks and names in it. Its errors become [`StoreError`]s.
-//! 2. Let [`open`] make it for its URL scheme: one more arm. Add the scheme to `emporium_service_kit::stores::KNOWN`.
+//! 2. Let [`open_side`] make it for its URL scheme: one more arm. Add the scheme to `emporium_service_kit::stores::KNOWN`.
 //! 3. Add one line to the end of `store/contract.rs`: the whole suite, model-based test included, then runs against it. What an adapter cannot give
 //!    becomes a declared lack, as for carts; there is none so far.
 //!
@@ -27,7 +27,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use emporium_event_bus::{Consumer, HistoryPage, Outbox};
+use emporium_event_bus::{Consumer, HistoryPage, OutboxStore};
+use emporium_moving::postgres::PostgresMoving;
+use emporium_moving::register::{Journal, Register};
+use emporium_moving::{Moving, Side};
 use emporium_service_kit::report::Opened;
 use emporium_service_kit::store::POSTGRES;
 use emporium_service_kit::stores::REVIEWS_STORE as SETTING;
@@ -38,10 +41,19 @@ use uuid::Uuid;
 use crate::listing::{Found, NewestReviews, ProductReviews, Viewer};
 use crate::model::{Answer, Opinion, Review, Summary, Votes};
 
+mod change;
 #[cfg(test)]
 mod contract;
+mod copied;
+mod gated;
+mod mongodb;
+mod past;
 mod postgres;
 
+use self::mongodb::MongoMoving;
+pub use self::mongodb::{MONGODB, MongoReviews};
+use copied::{ReviewRecords, Rows};
+pub use gated::GatedReviews;
 pub use postgres::PostgresReviews;
 
 /// The projection, and the consumer group that feeds it: rating summaries, marks of verified purchases, authors' names. They
@@ -183,9 +195,12 @@ pub trait ReviewStore: Send + Sync {
     /// Hides a review or shows it; gives it as moderators see it, `None` when there is none.
     async fn moderate(&self, review_id: Uuid, moderation: &Moderation) -> Result<Option<Review>, StoreError>;
 
-    /// Takes reviews of the past that are new, all together or none, and gives how many that were. One whose id is there, or
-    /// whose author has a review of the product, is left out. They count in summaries and have events as if they had been
-    /// posted and answered at their times.
+    /// Takes reviews of the past that are new, and gives how many that were. One whose id is there, or whose author has a review
+    /// of the product, is left out. They count in summaries and have events as if they had been posted and answered at their
+    /// times.
+    ///
+    /// Each is taken whole, with its votes, answers and events, or not at all. An error may leave the first of them taken: a store
+    /// whose transactions have to be small takes several. Loading them once more brings the others.
     async fn load(&self, reviews: &[PastReview]) -> Result<u64, StoreError>;
 
     /// A review that the viewer sees.
@@ -207,6 +222,9 @@ pub trait ReviewStore: Send + Sync {
     /// The events of this store's changes after the position `after`, at most `max`.
     async fn history(&self, after: i64, max: i64) -> Result<HistoryPage, StoreError>;
 
+    /// Where the events of this store's changes are numbered, and how far they are published.
+    fn outbox(&self) -> &dyn OutboxStore;
+
     /// What applies events of reviews, orders and users to the projection [`PROJECTION`].
     fn projection(&self) -> Arc<dyn Consumer>;
 
@@ -214,24 +232,78 @@ pub trait ReviewStore: Send + Sync {
     async fn ping(&self) -> Result<(), StoreError>;
 }
 
-/// Opens the store that `EMPORIUM_REVIEWS_STORE` names, or the service's own database when it names none, with the outbox of
-/// its events. The scheme picks the adapter. An error is one line that names the setting; there is no falling back to another
-/// store.
-pub async fn open(environment: &Environment) -> Result<(Opened<dyn ReviewStore>, Outbox), StartError> {
+pub use emporium_moving::Group;
+
+/// Opens the store that `EMPORIUM_REVIEWS_STORE` names, or the service's own database when it names none, with what moves it to
+/// another one. An error is one line that names the setting; there is no falling back to another store.
+pub async fn open(environment: &Environment, group: &Group) -> Result<Moving<dyn ReviewStore>, StartError> {
+    let group = group.clone();
+    Moving::open(environment, SETTING, move |environment| {
+        open_side(environment, group.clone())
+    })
+    .await
+}
+
+/// The store behind the gate of a move.
+pub fn gated(
+    moving: &Moving<dyn ReviewStore>,
+    environment: &Environment,
+) -> Result<Arc<GatedReviews>, StartError> {
+    let setting = environment.stores.setting(SETTING);
+    let gated = GatedReviews::new(moving.gate(), environment);
+    Ok(Arc::new(
+        gated.map_err(|error| setting.failed(environment, error))?,
+    ))
+}
+
+/// Opens the store that the environment's setting names. The scheme picks the adapter.
+pub async fn open_side(environment: Environment, group: Group) -> Result<Side<dyn ReviewStore>, StartError> {
     let setting = environment.stores.setting(SETTING);
     match setting.scheme().as_str() {
         POSTGRES => {
-            let db = setting.postgres(environment).await?;
+            let db = setting.postgres(&environment).await?;
             let migrated = PostgresReviews::migrate(&db).await;
-            migrated.map_err(|error| setting.not_migrated(environment, error))?;
+            migrated.map_err(|error| setting.not_migrated(&environment, error))?;
+            let moves = PostgresMoving::open(db.clone(), environment.service).await;
+            let moves = moves.map_err(|error| setting.not_migrated(&environment, error))?;
             // Reviews and their events commit together, so the outbox is where the reviews are.
-            let environment = Environment {
+            let beside = Environment {
                 db: Some(db.clone()),
                 ..environment.clone()
             };
-            let (store, outbox) = PostgresReviews::open(db.clone(), &environment).await?;
-            Ok((Opened::new(Arc::new(store) as _, db, SETTING, []), outbox))
+            let (store, _) = PostgresReviews::open(db.clone(), &beside).await?;
+            let store = Arc::new(store);
+            let opened = Opened::new(store.clone() as _, db, SETTING, []);
+            Ok(side(opened, setting.address(), store, Arc::new(moves), &group))
         }
-        _ => Err(setting.unknown_scheme(&[POSTGRES])),
+        MONGODB => {
+            let opened = MongoReviews::open(setting.url(), &environment).await;
+            let (store, _) = opened.map_err(|error| {
+                if error.tells_remedy() {
+                    setting.refused(error.to_string())
+                } else {
+                    setting.failed(&environment, error)
+                }
+            })?;
+            let (server, lacks, store) = (store.server(), store.lacks(), Arc::new(store));
+            let moves = Arc::new(MongoMoving::new(server.clone()));
+            let opened = Opened::new(store.clone() as _, server, SETTING, lacks);
+            Ok(side(opened, setting.address(), store, moves, &group))
+        }
+        _ => Err(setting.unknown_scheme(&[POSTGRES, MONGODB])),
     }
+}
+
+/// Reviews, votes and the outbox are copied; the projection is built.
+fn side(
+    opened: Opened<dyn ReviewStore>,
+    address: String,
+    rows: Arc<dyn Rows>,
+    moves: Arc<impl Register + Journal + 'static>,
+    group: &Group,
+) -> Side<dyn ReviewStore> {
+    let projection = opened.store.projection();
+    Side::of(opened, address, moves.clone())
+        .copying(Arc::new(ReviewRecords(rows)), moves)
+        .building(projection, group)
 }

@@ -15,7 +15,6 @@ mod oracle;
 use operation::{Operation, operation};
 use oracle::Model;
 
-const SEQUENCES: u32 = 600;
 const CUSTOMERS: u8 = 3;
 const PRODUCTS: u8 = 2;
 
@@ -296,7 +295,7 @@ async fn compare(bench: &Bench, model: &Model) {
 
 /// Checks many random sequences. `EMPORIUM_TEST_SEED` repeats a run.
 pub fn check(bench: &Bench) {
-    let config = sequences(SEQUENCES, emporium_test_kit::seed());
+    let config = sequences(bench.sequences, emporium_test_kit::seed());
     let operations = proptest::collection::vec(operation(), 1..24);
     check_sequences(config, &operations, async |operations| {
         let mut model = Model::new();

@@ -2,18 +2,14 @@
 
 use std::collections::HashSet;
 
-use emporium_event_bus::{EventData, NewEvent};
 use emporium_service_kit::bulk::CopyRows;
 use emporium_service_kit::db::BULK_STATEMENT_TIMEOUT;
-use emporium_service_kit::{StoreError, Tx, ids};
+use emporium_service_kit::{StoreError, Tx};
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{PostgresReviews, ratings};
-use crate::changes::{Changes, Pair, Rated};
-use crate::events::{AnswerChange, ReviewAnswered, ReviewPosted};
-use crate::model::State;
-use crate::store::PastReview;
+use crate::store::{PastReview, past};
 
 /// Loads take turns, so that two of the same file do not get into each other's way.
 const TURN: i64 = 0x7265_7669_6577_7321;
@@ -47,11 +43,11 @@ impl PostgresReviews {
             return Ok(0);
         }
         copy_votes(&mut tx, &new).await?;
-        let changes = changes(&new);
+        let changes = past::changes(&new);
         for generation in generations {
             ratings::apply(&changes, generation, &mut tx).await?;
         }
-        let events = events(&new).map_err(|error| StoreError::Failed(error.into()))?;
+        let events = past::events(&new)?;
         self.outbox.write_bulk(&mut tx, &events).await?;
         tx.commit().await?;
         self.outbox.wake();
@@ -106,61 +102,4 @@ async fn copy_votes(tx: &mut Tx, reviews: &[&PastReview]) -> Result<(), sqlx::Er
         tx.copy_in(sql, rows.as_bytes()).await?;
     }
     Ok(())
-}
-
-fn changes(reviews: &[&PastReview]) -> Changes {
-    let mut changes = Changes::default();
-    for review in reviews {
-        let pair = Pair {
-            customer_id: review.draft.author_id,
-            product_id: review.draft.product_id,
-        };
-        // Answers move the review's version on, but nothing that summaries show: as in `conclude`.
-        let rated = Rated {
-            rating: review.draft.opinion.rating,
-            visible: true,
-            version: 1,
-        };
-        changes.rated(pair, rated);
-    }
-    changes
-}
-
-/// One for each version. Their ids follow from those of the reviews and answers, so one review never gives two of one version.
-fn events(reviews: &[&PastReview]) -> Result<Vec<NewEvent>, serde_json::Error> {
-    let mut events = Vec::with_capacity(reviews.len());
-    for review in reviews {
-        let (draft, at) = (&review.draft, review.created_at);
-        let posted = ReviewPosted {
-            review_id: review.id,
-            product_id: draft.product_id,
-            author_id: draft.author_id,
-            rating: draft.opinion.rating,
-            state: State::Visible,
-            posted_at: at,
-            version: 1,
-        };
-        let id = ids::derived(at, ReviewPosted::TYPE, review.id.as_bytes());
-        events.push(NewEvent::at(id, at, review.id, 1, &posted)?);
-        for (version, answer) in (2..).zip(&review.answers) {
-            let answered = ReviewAnswered {
-                review_id: review.id,
-                product_id: draft.product_id,
-                author_id: draft.author_id,
-                answer_id: answer.id,
-                change: AnswerChange::Added,
-                version,
-            };
-            let key = [review.id.as_bytes().as_slice(), answer.id.as_bytes()].concat();
-            let id = ids::derived(answer.created_at, ReviewAnswered::TYPE, &key);
-            events.push(NewEvent::at(
-                id,
-                answer.created_at,
-                review.id,
-                version,
-                &answered,
-            )?);
-        }
-    }
-    Ok(events)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use emporium_event_bus::projection::PostgresProjection;
-use emporium_event_bus::{Consumer, HistoryPage, Outbox};
+use emporium_event_bus::{Consumer, HistoryPage, Outbox, OutboxStore};
 use emporium_service_kit::{Clock, Db, Environment, StartError, StoreError};
 use sqlx::migrate::{MigrateError, Migrator};
 use uuid::Uuid;
@@ -25,6 +25,7 @@ mod filter;
 mod load;
 mod ratings;
 mod read;
+mod rows;
 mod write;
 
 use ratings::Ratings;
@@ -124,6 +125,10 @@ impl ReviewStore for PostgresReviews {
 
     async fn history(&self, after: i64, max: i64) -> Result<HistoryPage, StoreError> {
         Ok(self.outbox.page(after, max).await?)
+    }
+
+    fn outbox(&self) -> &dyn OutboxStore {
+        self.outbox.store()
     }
 
     fn projection(&self) -> Arc<dyn Consumer> {

@@ -19,18 +19,25 @@ use crate::store::PROJECTION;
 const TABLES: &[Table] = &[
     Table {
         name: "reviews_standing",
-        key: "customer_id, product_id",
-        values: "bought, refunded, rating, visible, version",
+        key: &["customer_id", "product_id"],
+        values: &["bought", "refunded", "rating", "visible", "version"],
     },
     Table {
         name: "reviews_summary",
-        key: "product_id",
-        values: "ratings_1, ratings_2, ratings_3, ratings_4, ratings_5, verified",
+        key: &["product_id"],
+        values: &[
+            "ratings_1",
+            "ratings_2",
+            "ratings_3",
+            "ratings_4",
+            "ratings_5",
+            "verified",
+        ],
     },
     Table {
         name: "reviews_author",
-        key: "user_id",
-        values: "name, active, version",
+        key: &["user_id"],
+        values: &["name", "active", "version"],
     },
 ];
 

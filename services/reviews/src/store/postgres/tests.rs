@@ -25,7 +25,7 @@ pub async fn fresh() -> Option<Bench> {
     Some(on(connect(&database.url, ServiceName::Reviews, 16)).await)
 }
 
-async fn on(db: Db) -> Bench {
+pub async fn on(db: Db) -> Bench {
     let clock = Clock::manual(Clock::System.now());
     let environment = Environment {
         service: ServiceName::Reviews,
@@ -45,6 +45,7 @@ async fn on(db: Db) -> Bench {
     Bench {
         store: Arc::new(store),
         clock,
+        sequences: 600,
     }
 }
 

@@ -1,19 +1,18 @@
 //! Changing reviews: each verb is one transaction, in which the review's row is locked first (after the projection's, shared),
 //! and which writes the event and the summary too.
 
-use emporium_event_bus::NewEvent;
 use emporium_service_kit::{StoreError, Tx, ids};
 use sqlx::FromRow;
 use sqlx::types::Json;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{PostgresReviews, ratings, read};
 use crate::attributes::Attributes;
 use crate::changes::Changes;
-use crate::events::{AnswerChange, ReviewAnswered, ReviewChanged, ReviewHidden, ReviewPosted, ReviewShown};
+use crate::events::AnswerChange;
 use crate::listing::Viewer;
-use crate::model::{ANSWERS_MAX, Answer, Opinion, Review, Votes};
+use crate::model::{Answer, Opinion, Review, Votes};
+use crate::store::change::{Told, TooMany, answered};
 use crate::store::{AnswerDraft, Answered, Draft, Edit, Edited, Moderation, Posted, Voted};
 
 const INSERT: &str = "
@@ -81,15 +80,6 @@ impl Locked {
 
 async fn lock(tx: &mut Tx, id: Uuid) -> Result<Option<Locked>, sqlx::Error> {
     sqlx::query_as(LOCK).bind(id).fetch_optional(tx).await
-}
-
-/// Which event tells of a change.
-enum Told {
-    Posted,
-    Changed,
-    Hidden,
-    Shown,
-    Answered(Uuid, AnswerChange),
 }
 
 impl PostgresReviews {
@@ -250,10 +240,11 @@ impl PostgresReviews {
         if locked.is_after(moderation) {
             return Ok(Some(unchanged(tx, review_id, Viewer::MODERATOR).await?));
         }
-        let (reason, told) = match moderation {
-            Moderation::Show => (None, Told::Shown),
-            Moderation::Hide(reason) => (Some(reason), Told::Hidden),
+        let reason = match moderation {
+            Moderation::Show => None,
+            Moderation::Hide(reason) => Some(reason),
         };
+        let told = Told::of(moderation);
         sqlx::query(MODERATE)
             .bind(review_id)
             .bind(reason.is_some())
@@ -274,12 +265,9 @@ impl PostgresReviews {
         told: Told,
     ) -> Result<Review, StoreError> {
         let review = present(&mut tx, id, viewer).await?;
-        let event = self
-            .event(&review, &told)
-            .map_err(|error| StoreError::Failed(error.into()))?;
+        let event = told.event(&review, &self.clock)?;
         self.outbox.write(&mut tx, &[event]).await?;
-        // What an answer changes, no summary shows.
-        if !matches!(told, Told::Answered(..)) {
+        if told.counts() {
             let changes = Changes::of(&review);
             for generation in generations {
                 ratings::apply(&changes, *generation, &mut tx).await?;
@@ -288,27 +276,6 @@ impl PostgresReviews {
         tx.commit().await?;
         self.outbox.wake();
         Ok(review)
-    }
-
-    fn event(&self, review: &Review, told: &Told) -> Result<NewEvent, serde_json::Error> {
-        let (clock, id, version) = (&self.clock, review.id, review.version);
-        match told {
-            Told::Posted => NewEvent::now(clock, id, version, &ReviewPosted::from(review)),
-            Told::Changed => NewEvent::now(clock, id, version, &ReviewChanged::from(review)),
-            Told::Hidden => NewEvent::now(clock, id, version, &ReviewHidden::from(review)),
-            Told::Shown => NewEvent::now(clock, id, version, &ReviewShown::from(review)),
-            Told::Answered(answer_id, change) => {
-                let data = ReviewAnswered {
-                    review_id: id,
-                    product_id: review.product_id,
-                    author_id: review.author_id,
-                    answer_id: *answer_id,
-                    change: *change,
-                    version,
-                };
-                NewEvent::now(clock, id, version, &data)
-            }
-        }
     }
 }
 
@@ -332,33 +299,4 @@ async fn write_answers(tx: &mut Tx, id: Uuid, answers: &[Answer]) -> Result<(), 
         .execute(tx)
         .await?;
     Ok(())
-}
-
-struct TooMany;
-
-/// Puts an answer among those that are there; `None` when it says so already.
-fn answered(
-    answers: &mut Vec<Answer>,
-    draft: &AnswerDraft,
-    now: OffsetDateTime,
-) -> Result<Option<AnswerChange>, TooMany> {
-    if let Some(answer) = answers.iter_mut().find(|answer| answer.id == draft.answer_id) {
-        if answer.text == draft.text {
-            return Ok(None);
-        }
-        answer.text.clone_from(&draft.text);
-        answer.updated_at = now;
-        return Ok(Some(AnswerChange::Changed));
-    }
-    if answers.len() >= ANSWERS_MAX {
-        return Err(TooMany);
-    }
-    answers.push(Answer {
-        id: draft.answer_id,
-        author_id: draft.author_id,
-        text: draft.text.clone(),
-        created_at: now,
-        updated_at: now,
-    });
-    Ok(Some(AnswerChange::Added))
 }

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use emporium_event_bus::CloudEvent;
 use emporium_service_kit::ServiceName;
-use emporium_test_kit::{TestPostgres, connect};
+use emporium_test_kit::{TestPostgres, connect, event};
+use serde_json::json;
+use time::macros::datetime;
 use uuid::Uuid;
 
 use super::plans::{PRODUCTS, fill, numbered, pages};
@@ -87,14 +89,8 @@ async fn what_things_cost() {
 
 /// A confirmed order of so many lines, mostly of customers who have reviewed something.
 fn order_of(n: u32, lines: u32) -> CloudEvent {
-    let line =
-        |line: u32| serde_json::json!({"product_id": numbered(1, (n * 7 + line) % PRODUCTS), "quantity": 1});
+    let line = |line: u32| json!({"product_id": numbered(1, (n * 7 + line) % PRODUCTS), "quantity": 1});
     let lines: Vec<_> = (0..lines).map(line).collect();
-    let data =
-        serde_json::json!({"order_id": Uuid::now_v7(), "customer_id": numbered(2, n * 50), "lines": lines});
-    serde_json::from_value(serde_json::json!({
-        "specversion": "1.0", "id": Uuid::now_v7(), "source": "/orders", "type": "order.confirmed.v1", "subject": "x",
-        "time": "2025-01-01T00:00:00Z", "datacontenttype": "application/json", "aggregateversion": 1, "data": data
-    }))
-    .unwrap()
+    let data = json!({"order_id": Uuid::now_v7(), "customer_id": numbered(2, n * 50), "lines": lines});
+    event("order.confirmed.v1", datetime!(2025-01-01 0:00 UTC), &data)
 }

@@ -211,14 +211,10 @@ async fn lists_come_from_indexes() {
 
 /// Rows and entries of indexes that statements have read so far.
 async fn rows_read(db: &Db) -> i64 {
-    sqlx::query("SELECT pg_stat_force_next_flush()")
-        .execute(db)
-        .await
-        .unwrap();
-    let sql = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint
-               + (SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname ~ '^reviews_')
-               FROM pg_stat_user_tables WHERE relname ~ '^reviews_'";
-    sqlx::query_scalar(sql).fetch_one(db).await.unwrap()
+    let rows = emporium_test_kit::postgres::rows_read(db, "^reviews_").await;
+    let sql = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname ~ '^reviews_'";
+    let entries: i64 = sqlx::query_scalar(sql).fetch_one(db).await.unwrap();
+    rows + entries
 }
 
 /// A product with 20,000 reviews of which none fits: a page looks at its stretch, and the last one is found in the end. One
