@@ -1,5 +1,5 @@
-//! The monitoring service: scrapes every service's metrics, keeps them as points, minutes and hours, and answers how they
-//! went.
+//! The monitoring service: scrapes every service's metrics (or lets a Prometheus do it), keeps them as points, minutes and
+//! hours, and answers how they went.
 
 mod boards;
 mod config;
@@ -15,10 +15,12 @@ mod scrape;
 pub mod sketch;
 pub mod store;
 pub mod summary;
+mod targets;
 
 use std::sync::Arc;
 
-use emporium_service_kit::{Environment, Service, StartError};
+use emporium_service_kit::auth::Secret;
+use emporium_service_kit::{Environment, Service, ServiceName, StartError};
 use tokio::sync::Semaphore;
 
 pub use crate::config::Config;
@@ -27,6 +29,13 @@ pub use crate::keeper::Keeper;
 use crate::routes::{App, QUESTIONS_MAX};
 use crate::scrape::Scraper;
 use crate::store::Stores;
+use crate::targets::Targets;
+
+/// The token that a Prometheus shows to be told its targets, from the monitoring service's own secret: it opens
+/// `GET /scrape-targets` and nothing else.
+pub fn scrape_token(secret: &Secret) -> String {
+    secret.token_for(ServiceName::Monitoring)
+}
 
 /// Builds the service with its settings from environment variables.
 pub async fn build(environment: &Environment) -> Result<Service, StartError> {
@@ -53,6 +62,7 @@ pub async fn assemble(
         store: store.clone(),
         clock: environment.clock.clone(),
         questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+        targets: Targets::new(&environment.peers),
     };
     let mut service = Service::new(routes::api().with_state(app))
         .store(report)

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
 use emporium_service_kit::extract::{Path, Query};
 use emporium_service_kit::problem::ProblemDocument;
 use emporium_service_kit::{Api, Clock, ServiceName};
@@ -20,6 +22,7 @@ use crate::model::{Kind, Labels};
 use crate::question::{As, History, Line};
 use crate::sketch::RELATIVE_ERROR;
 use crate::store::{Metric, MonitoringStore};
+use crate::targets::{TargetGroup, Targets};
 
 mod parameters;
 
@@ -38,6 +41,7 @@ pub struct App {
     pub store: Arc<dyn MonitoringStore>,
     pub clock: Clock,
     pub questions: Arc<Semaphore>,
+    pub targets: Targets,
 }
 
 impl App {
@@ -59,6 +63,9 @@ struct Document;
 
 const READERS: &[ServiceName] = &[ServiceName::Gateway, ServiceName::Operator];
 
+/// A Prometheus asks with a token of the monitoring service for itself, and so can ask nothing else.
+const SCRAPERS: &[ServiceName] = &[ServiceName::Monitoring];
+
 /// All routes, each with its callers.
 pub fn api() -> Api<App> {
     Api::new(Document::openapi())
@@ -66,6 +73,7 @@ pub fn api() -> Api<App> {
         .allow(READERS, routes!(get_range))
         .allow(READERS, routes!(get_boards))
         .allow(READERS, routes!(get_board))
+        .allow(SCRAPERS, routes!(get_scrape_targets))
 }
 
 /// A query's parameters as they come: some of their names are made of labels' names.
@@ -228,4 +236,11 @@ async fn get_board(
     let span = parameters::span(pairs.0, now)?;
     let _turn = app.turn().await?;
     Ok(Json(boards::show(&*app.store, plan, &span, now).await?))
+}
+
+/// The services to scrape, as the HTTP service discovery of Prometheus wants them.
+#[utoipa::path(get, path = "/scrape-targets", responses((status = 200, body = Vec<TargetGroup>)))]
+async fn get_scrape_targets(State(app): State<App>, headers: HeaderMap) -> Json<Vec<TargetGroup>> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    Json(app.targets.list(host))
 }

@@ -22,7 +22,15 @@ fn text(n: i32) -> Says {
          emporium_http_request_duration_seconds_sum{{route=\"/metrics\",status=\"2xx\"}} 0\n\
          # TYPE emporium_orders_ended_total counter\nemporium_orders_ended_total{{outcome=\"confirmed\"}} {0}\n\
          emporium_orders_sagas{{step=\"charge\"}} 3\nemporium_consumer_lag{{group=\"orders\"}} {n}\n\
-         emporium_pool_connections{{state=\"used\"}} 2\n",
+         emporium_pool_connections{{state=\"used\"}} 2\n\
+         # TYPE emporium_store_call_duration_seconds histogram\n\
+         emporium_store_call_duration_seconds_bucket{{store=\"redis\",operation=\"GET\",le=\"0.001\"}} {n}\n\
+         emporium_store_call_duration_seconds_bucket{{store=\"redis\",operation=\"GET\",le=\"+Inf\"}} {n}\n\
+         emporium_store_call_duration_seconds_sum{{store=\"redis\",operation=\"GET\"}} 0\n\
+         emporium_store_call_duration_seconds_bucket{{store=\"redis\",operation=\"XREAD\",le=\"0.001\"}} 0\n\
+         emporium_store_call_duration_seconds_bucket{{store=\"redis\",operation=\"XREAD\",le=\"1\"}} {3}\n\
+         emporium_store_call_duration_seconds_bucket{{store=\"redis\",operation=\"XREAD\",le=\"+Inf\"}} {3}\n\
+         emporium_store_call_duration_seconds_sum{{store=\"redis\",operation=\"XREAD\"}} 0\n",
         n * 30,
         f64::from(n) * 1.5,
         n * 10,
@@ -231,6 +239,15 @@ async fn boards_answer_what_is_asked_most() {
     let own = json!({"service": "monitoring", "store": "postgresql"});
     assert!(line(&stores, "call_rate", own.clone()).as_f64().unwrap() > 0.0);
     assert_eq!(line(&stores, "error_share", own), json!(0.0));
+    let redis = line(
+        &stores,
+        "duration_p99",
+        json!({"service": "orders", "store": "redis"}),
+    );
+    assert!(
+        redis.as_f64().unwrap() <= 0.001,
+        "waiting for events is not slowness: {redis}"
+    );
     let events = show("events").await;
     let unpublished = &events["panels"][0];
     assert_eq!(
@@ -238,17 +255,20 @@ async fn boards_answer_what_is_asked_most() {
         (&json!(false), &json!([])),
         "nobody exports it here"
     );
-    let listed = monitoring.gateway.get("/boards").await.expect(200);
+    every_board_answers(&monitoring.gateway).await;
+    monitoring.service.stop().await;
+}
+
+async fn every_board_answers(gateway: &emporium_test_kit::Caller) {
+    let listed = gateway.get("/boards").await.expect(200);
     for board in listed["items"].as_array().unwrap() {
         let path = format!("/boards/{}", board["name"].as_str().unwrap());
-        monitoring.gateway.get(&path).await.expect(200);
+        gateway.get(&path).await.expect(200);
     }
-    monitoring
-        .gateway
+    gateway
         .get("/boards/none")
         .await
         .expect_problem(404, "unknown-board");
-    monitoring.service.stop().await;
 }
 
 #[tokio::test]

@@ -19,6 +19,18 @@ async fn the_store_setting_picks_the_adapter() {
             "postgres://nobody:secret@127.0.0.1:9/none",
             "store cannot be used: ",
         ),
+        (
+            "prometheus://secret",
+            "no answer: no connection; see that it runs",
+        ),
+        (
+            "prometheus://u:secret@127.0.0.1:9",
+            "no answer: no connection; see that it runs",
+        ),
+        (
+            "prometheus://u:secret@127.0.0.1:9/prefix",
+            "write prometheus://host:port",
+        ),
     ] {
         let text = monitoring.refusal(MONITORING_STORE, url, build).await;
         assert!(text.contains(message), "{text}");

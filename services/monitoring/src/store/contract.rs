@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
-use super::MonitoringStore;
+use super::{Capability, MonitoringStore};
 use crate::error::Error;
 use crate::model::{Kind, Labels, Reading, SERVICE, Scrape, Series, Value};
 use crate::question::{As, History, Question};
@@ -19,7 +19,7 @@ pub mod outages;
 use answers::{
     absent_services_leave_others_alone, counters_survive_restarts_of_their_service, gauges_are_summed_up,
     histograms_are_read_by_bucket, new_series_begin_with_0, nothing_known_is_none,
-    the_step_does_not_change_the_facts, what_was_a_year_ago_is_known_by_the_hour,
+    steps_have_their_beginning, the_step_does_not_change_the_facts, what_was_a_year_ago_is_known_by_the_hour,
 };
 use lines::{
     absurd_questions_are_refused, kinds_that_change_are_told_apart, labels_pick_and_put_together,
@@ -47,6 +47,11 @@ pub trait Feed: Send + Sync {
 pub struct Bench {
     pub store: Arc<dyn MonitoringStore>,
     pub feed: Box<dyn Feed>,
+}
+
+/// Whether a store does not have this, so that a part of the suite has nothing to test there.
+pub fn lacks(bench: &Bench, capability: Capability) -> bool {
+    bench.store.lacks().contains(&capability)
 }
 
 /// When tests begin: somewhere within a minute.
@@ -163,7 +168,8 @@ macro_rules! contract {
         mod $adapter {
             emporium_test_kit::contract_tests!($open => gauges_are_summed_up, counters_survive_restarts_of_their_service,
                 new_series_begin_with_0, histograms_are_read_by_bucket, absent_services_leave_others_alone,
-                nothing_known_is_none, the_step_does_not_change_the_facts, what_was_a_year_ago_is_known_by_the_hour,
+                nothing_known_is_none, steps_have_their_beginning, the_step_does_not_change_the_facts,
+                what_was_a_year_ago_is_known_by_the_hour,
                 labels_pick_and_put_together, kinds_that_change_are_told_apart, metrics_are_listed,
                 absurd_questions_are_refused, questions_and_rounds_go_together);
 
@@ -178,3 +184,5 @@ macro_rules! contract {
 
 contract!(postgres, crate::store::postgres::tests::fresh(),
     crate::store::postgres::tests::own() => a_restart_loses_nothing, a_pause_is_an_error_in_time);
+contract!(prometheus, crate::store::prometheus::tests::fresh(),
+    crate::store::prometheus::tests::own() => a_restart_loses_nothing, a_pause_is_an_error_in_time);

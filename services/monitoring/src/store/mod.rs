@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use emporium_service_kit::report::{Inspect, Opened};
 use emporium_service_kit::store::POSTGRES;
 use emporium_service_kit::stores::MONITORING_STORE;
-use emporium_service_kit::{Environment, Lack, StartError, StoreError};
+use emporium_service_kit::{Environment, Lack, StartError, StoreError, StoreSetting};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -42,15 +42,32 @@ use crate::question::{History, Question};
 
 #[cfg(test)]
 pub(crate) mod contract;
+mod folding;
+mod grouping;
 mod postgres;
+mod prometheus;
+mod steps;
 
 pub use postgres::{PostgresMonitoring, RESERVED, Recorded, Recorder, Tier};
+pub use prometheus::{PROMETHEUS, Point, PrometheusMonitoring};
 
 /// What the contract offers and a store may lack, by its nature or its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Capability {
     /// Increases are what was counted, to the last one.
     ExactIncreases,
+    /// Rates are per second of the time for which something is known, and not of the whole step.
+    RatesOfKnownTime,
+    /// What a series counted before it was scraped for the first time counts, where its service was scraped before.
+    CountsNewSeries,
+    /// What was counted while nobody could scrape counts, however long that was and however short the step.
+    CountsOverAbsences,
+    /// A histogram begins anew as a whole.
+    WholeHistogramResets,
+    /// What a metric was before a new version of its service changed its kind does not mix with what it is now.
+    KindsApart,
+    /// Scrapes follow each other as they were made, whatever the clock said.
+    OrderOfArrival,
     /// Hours of a year ago can be asked about.
     KeepsAYear,
 }
@@ -61,8 +78,33 @@ impl Capability {
         let (capability, consequence) = match self {
             Self::ExactIncreases => (
                 "exact increases",
-                "increases and rates are extrapolated to the edges of a step, so a count may be no whole number, and the first \
-                 count of a new series is missing",
+                "increases and rates are extrapolated to the edges of a step, so a count may be no whole number; a server of \
+                 version 3.16 or newer counts exactly",
+            ),
+            Self::RatesOfKnownTime => (
+                "rates of known time",
+                "rates are per second of the whole step, also of one for a part of which nothing is known",
+            ),
+            Self::CountsNewSeries => (
+                "counts new series",
+                "what a series had counted before it was scraped for the first time is missing",
+            ),
+            Self::CountsOverAbsences => (
+                "counts over absences",
+                "what was counted while a service could not be scraped for more than five minutes, and more than a step, is missing",
+            ),
+            Self::WholeHistogramResets => (
+                "whole resets of histograms",
+                "the parts of a histogram are told to begin anew one by one: after a restart of its service, sums and means may \
+                 be too low",
+            ),
+            Self::KindsApart => (
+                "kinds kept apart",
+                "what a metric measures is told by its name alone",
+            ),
+            Self::OrderOfArrival => (
+                "order of arrival",
+                "points are ordered by their time: where the clock was set back, increases are wrong",
             ),
             Self::KeepsAYear => (
                 "keeps a year",
@@ -118,19 +160,48 @@ pub struct Stores {
 /// picks the adapter. An error is one line that names the setting; there is no falling back to another store.
 pub async fn open(environment: &Environment, config: &Config) -> Result<Stores, StartError> {
     let setting = environment.stores.setting(MONITORING_STORE);
-    if setting.scheme() != POSTGRES {
-        return Err(setting.unknown_scheme(&[POSTGRES]));
+    match setting.scheme().as_str() {
+        POSTGRES => on_postgres(&setting, environment, config).await,
+        PROMETHEUS => on_prometheus(&setting, environment).await,
+        _ => Err(setting.unknown_scheme(&[POSTGRES, PROMETHEUS])),
     }
+}
+
+async fn on_postgres(
+    setting: &StoreSetting<'_>,
+    environment: &Environment,
+    config: &Config,
+) -> Result<Stores, StartError> {
     let db = setting.postgres(environment).await?;
     let store = PostgresMonitoring::open(db.clone()).await;
     let store = store.map_err(|error| setting.not_migrated(environment, error))?;
     let recorder = Recorder::new(db.clone(), config, &environment.metrics);
-    let lacks: Vec<Lack> = store.lacks().iter().map(|lack| lack.lack()).collect();
+    let recorder = Some(Arc::new(recorder));
+    let lacks = lacks_of(&store);
     let Opened { store, report } =
         Opened::<dyn MonitoringStore>::new(Arc::new(store), db, MONITORING_STORE, lacks);
     Ok(Stores {
         store,
-        recorder: Some(Arc::new(recorder)),
+        recorder,
         report,
     })
+}
+
+async fn on_prometheus(setting: &StoreSetting<'_>, environment: &Environment) -> Result<Stores, StartError> {
+    let store = PrometheusMonitoring::open(setting, environment).await?;
+    tracing::info!(
+        "Prometheus scrapes by itself; EMPORIUM_MONITORING_SCRAPE_* and _SERIES_MAX have no effect"
+    );
+    let (server, lacks) = (store.client(), lacks_of(&store));
+    let Opened { store, report } =
+        Opened::<dyn MonitoringStore>::new(Arc::new(store), server, MONITORING_STORE, lacks);
+    Ok(Stores {
+        store,
+        recorder: None,
+        report,
+    })
+}
+
+fn lacks_of(store: &dyn MonitoringStore) -> Vec<Lack> {
+    store.lacks().iter().map(|lack| lack.lack()).collect()
 }

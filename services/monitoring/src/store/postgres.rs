@@ -16,7 +16,6 @@ use crate::model::Kind;
 use crate::question::{History, Question};
 
 mod batch;
-mod folding;
 mod history;
 mod memory;
 mod notes;

@@ -115,7 +115,9 @@ async fn answer(mut socket: TcpStream, says: Says) {
     let _ = match says {
         Says::Text(text) => {
             let length = text.len();
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+            );
             socket.write_all((head + &text).as_bytes()).await
         }
         Says::Bytes(bytes) => socket.write_all(&bytes).await,

@@ -17,7 +17,7 @@ pub type Own = emporium_test_kit::Own<Bench>;
 /// Round `n`, which says so.
 fn said(n: i32) -> [Scrape; 1] {
     let at = START + seconds(5 * i64::from(n));
-    [scrape("a", at, vec![counter("a", "c", f64::from(n))])]
+    [scrape("a", at, vec![counter("a", "c_total", f64::from(n))])]
 }
 
 /// The server is killed between rounds and within one, and starts again: every count that was made is there once, those of
@@ -56,7 +56,7 @@ pub async fn a_restart_loses_nothing(own: Own) {
     let now = START + seconds(5 * i64::from(next));
     for _ in 0..2 {
         assert_eq!(
-            only(&bench, &about_the_day("c", As::Increase), now).await,
+            only(&bench, &about_the_day("c_total", As::Increase), now).await,
             Some(f64::from(next))
         );
         bench.feed.restart(now).await;
@@ -70,7 +70,7 @@ pub async fn a_pause_is_an_error_in_time(own: Own) {
     let Own { store: bench, server } = own;
     bench.feed.round(&said(0)).await;
     bench.feed.round(&said(1)).await;
-    let (question, now) = (about("c", As::Increase), START + seconds(20));
+    let (question, now) = (about("c_total", As::Increase), START + seconds(20));
     server.pause().await;
     let next = said(2);
     let history = async {

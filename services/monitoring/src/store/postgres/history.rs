@@ -1,6 +1,6 @@
 //! Answers questions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use emporium_service_kit::Db;
 use futures::TryStreamExt;
@@ -9,16 +9,15 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 
 use super::Tier;
-use super::folding::{Folding, Part};
 use super::partitions::table;
 use super::plan::plan;
 use super::rollup::{LevelRow, ObservedRow};
 use crate::error::Error;
 use crate::model::{Kind, Labels};
-use crate::question::{As, History, Line, Question, SERIES_MAX, Windows};
+use crate::question::{As, History, Line, Question, Windows};
+use crate::store::folding::{Folding, Part};
+use crate::store::grouping::{self, MATCHED_MAX, too_many};
 
-/// Most series that an answer may be made of.
-const MATCHED_MAX: usize = 2_000;
 /// Most rows that an answer may be made of.
 const ROWS_MAX: i64 = 1_000_000;
 /// Nothing is read when there could be so many: series seldom have all the points that they could.
@@ -85,31 +84,16 @@ async fn matched(db: &Db, question: &Question, kind: Kind, windows: &Windows) ->
     into_lines(kind, series, question.by.as_deref())
 }
 
-fn too_many(found: usize, max: usize) -> Error {
-    Error::TooManySeries { found, max }
-}
-
-/// Series with the same values of the labels asked for make one line; histograms only if their buckets are the same.
+/// The lines that series make.
 fn into_lines(
     kind: Kind,
     series: Vec<(i32, Json<Labels>, Option<Vec<f64>>)>,
     by: Option<&[String]>,
 ) -> Result<Matched, Error> {
-    let mut places: BTreeMap<(Labels, Vec<u64>), Vec<i32>> = BTreeMap::new();
-    for (id, Json(mut labels), bounds) in series {
-        if let Some(by) = by {
-            labels.retain(|name, _| by.contains(name));
-        }
-        let bits = bounds
-            .unwrap_or_default()
-            .iter()
-            .map(|bound| bound.to_bits())
-            .collect();
-        places.entry((labels, bits)).or_default().push(id);
-    }
-    if places.len() > SERIES_MAX {
-        return Err(too_many(places.len(), SERIES_MAX));
-    }
+    let series = series
+        .into_iter()
+        .map(|(id, Json(labels), bounds)| (id, labels, bounds.unwrap_or_default()));
+    let places = grouping::into_lines(series, by)?;
     let mut matched = Matched {
         kind,
         line_of: HashMap::new(),

@@ -4,15 +4,8 @@ use time::OffsetDateTime;
 
 use super::tier::Tier;
 use crate::error::Error;
-use crate::question::{Question, Windows, steps};
-
-/// Steps to choose from when none is asked for, in seconds.
-const STEPS_S: [i64; 18] = [
-    5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800,
-    345_600,
-];
-/// At most so many of them are chosen: as many as a chart shows.
-const CHOSEN_MAX: i64 = 200;
+use crate::question::{Question, Windows};
+use crate::store::steps::chosen;
 
 /// The coarsest tier whose points fill steps of this length: all tiers hold the same facts, and this one the fewest rows.
 fn tier_for(step_s: i64) -> Tier {
@@ -28,17 +21,7 @@ fn reaches(tier: Tier, from: OffsetDateTime, now: OffsetDateTime) -> bool {
 /// The tier and the steps.
 pub fn plan(question: &Question, now: OffsetDateTime) -> Result<(Tier, Windows), Error> {
     let (from, to) = (question.from, question.to);
-    let suits =
-        |step_s: &i64| steps(from, to, *step_s) <= CHOSEN_MAX && reaches(tier_for(*step_s), from, now);
-    let longest = STEPS_S[STEPS_S.len() - 1];
-    let step_s = match question.step_s {
-        Some(step_s) => step_s,
-        None => STEPS_S
-            .iter()
-            .copied()
-            .find(|step_s| suits(step_s))
-            .unwrap_or(longest),
-    };
+    let step_s = chosen(question, |step_s| reaches(tier_for(step_s), from, now));
     let tier = tier_for(step_s);
     if !reaches(tier, from, now) {
         let coarser = Tier::ALL.into_iter().find(|tier| reaches(*tier, from, now));

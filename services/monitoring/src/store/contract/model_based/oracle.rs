@@ -28,10 +28,10 @@ pub struct Said {
 #[derive(Debug, Clone)]
 pub enum Adds {
     Gauge(f64),
-    /// Increase, and in how many seconds.
-    Counter(f64, f64),
-    /// In each bucket, and in how many seconds.
-    Observed([i64; 4], f64),
+    /// Increase, in how many seconds, and whether the scrape before did not have it.
+    Counter(f64, f64, bool),
+    /// In each bucket, in how many seconds, and whether it began anew.
+    Observed([i64; 4], f64, bool),
 }
 
 #[derive(Debug, Clone)]
@@ -63,7 +63,9 @@ impl Model {
     }
 
     pub fn metric(&self, what: &str) -> String {
-        format!("{what}_{}", self.names[0])
+        // As naming conventions have it.
+        let end = if what == "c" { "_total" } else { "" };
+        format!("{what}_{}{end}", self.names[0])
     }
 
     /// Does what the services do; gives what they say.
@@ -109,19 +111,20 @@ impl Model {
         }
         if let Some(before) = self.said[service].clone() {
             let took = (at - before.at).as_seconds_f64().max(0.0);
+            let is_new = before.process.counted.is_none();
             let old = before.process.counted.unwrap_or(0);
             if let Some(new) = process.counted {
                 let increase = if new >= old { new - old } else { new };
                 self.points.push(Point {
                     service,
                     at,
-                    adds: Adds::Counter(f64::from(increase), took),
+                    adds: Adds::Counter(f64::from(increase), took, is_new),
                 });
             }
             let old = before.process.buckets;
             let is_anew = (0..4).any(|n| process.buckets[n] < old[n]);
             let more = |n: usize| process.buckets[n] - if is_anew { 0 } else { old[n] };
-            let adds = Adds::Observed([more(0), more(1), more(2), more(3)], took);
+            let adds = Adds::Observed([more(0), more(1), more(2), more(3)], took, is_anew);
             self.points.push(Point { service, at, adds });
         }
         self.said[service] = Some(Said { at, process });
