@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
 use crate::terminal::note;
-use crate::{Error, evaluate, load, rebuild, reconcile, run, serve, status, stores};
+use crate::{Error, evaluate, load, moving, rebuild, reconcile, run, serve, status, stores};
 
 /// A shop in which every service keeps its own data. Without a command it starts the whole shop.
 #[derive(Debug, Parser)]
@@ -50,6 +50,8 @@ enum Command {
     Stores(stores::Options),
     /// Rebuild a projection of the running shop from its owners' event histories, and compare; exit code 1 when it differed.
     Rebuild(rebuild::Options),
+    /// Move what a service keeps to another store while the shop is open, or tell where it is; exit code 1 when the stores differ.
+    Move(moving::Options),
     /// Compare analytics' figures with orders' and payments' tables, to the penny; exit code 1 on a difference.
     Reconcile(reconcile::Options),
     /// Measure how good something is: the search, on human judgments; recommendations, on what customers bought next.
@@ -163,6 +165,11 @@ async fn dispatch(cli: Cli) -> Result<(), Error> {
             quiet_log()?;
             let dir = DataDir::look_at(cli.data_dir.as_deref());
             rebuild::rebuild(&dir, &options, &watch_signals()?).await
+        }
+        Some(Command::Move(options)) => {
+            quiet_log()?;
+            let stores = || Ok(stores()?);
+            moving::run(stores, cli.data_dir.as_deref(), &options, &watch_signals()?).await
         }
         Some(Command::Reconcile(options)) => {
             quiet_log()?;

@@ -5,6 +5,7 @@
 //! | `postgres/` | the embedded server's cluster |
 //! | `keys.json` | service secrets and database passwords, mode 0600 |
 //! | `admin.json` | the administrator's e-mail and password, mode 0600 |
+//! | `prometheus.token` | the token by which a Prometheus is told what to scrape, mode 0600 |
 //! | `sample.json` | which sample data was or is being loaded |
 //! | `running.json` | while the shop runs: process and ports, mode 0600 |
 //! | `emporium.lock` | held by the process that has the folder |

@@ -13,6 +13,8 @@ use crate::data_dir::{DataDir, write_private};
 
 /// The file with all of them.
 pub const FILE: &str = "keys.json";
+/// The file with the token by which a Prometheus is told what to scrape.
+pub const SCRAPE_TOKEN_FILE: &str = "prometheus.token";
 /// Whatever is shorter was not made by this program; of an empty secret everybody knows the tokens.
 const LENGTH_MIN: usize = 32;
 
@@ -107,7 +109,7 @@ impl Keys {
     }
 
     /// Writes `<service>.env` for every service into `folder`: what `emporium serve <service>` needs to know whom it may
-    /// call and who may call it.
+    /// call and who may call it; and the token for a Prometheus.
     pub fn write_env_files(&self, folder: &Path) -> Result<(), Error> {
         let folder = DataDir::open(Some(folder))?;
         for name in ServiceName::ALL {
@@ -119,7 +121,14 @@ impl Keys {
             let path = folder.file(&format!("{name}.env"));
             write_private(&path, text.as_bytes()).map_err(|source| Error::Folder { path, source })?;
         }
-        Ok(())
+        self.write_scrape_token(&folder)
+    }
+
+    /// Writes the token by which a Prometheus is told what to scrape, for its `credentials_file`.
+    pub fn write_scrape_token(&self, folder: &DataDir) -> Result<(), Error> {
+        let token = emporium_monitoring::scrape_token(&self.secret(ServiceName::Monitoring)?);
+        let path = folder.file(SCRAPE_TOKEN_FILE);
+        write_private(&path, token.as_bytes()).map_err(|source| Error::Folder { path, source })
     }
 }
 

@@ -8,6 +8,7 @@ pub mod error;
 pub mod evaluate;
 pub mod keys;
 pub mod load;
+pub mod moving;
 pub mod operator;
 pub mod projections;
 pub mod provision;
@@ -20,5 +21,7 @@ pub mod shop;
 pub mod status;
 pub mod stores;
 pub mod terminal;
+mod twofold;
+mod watch;
 
 pub use error::Error;

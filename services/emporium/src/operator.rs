@@ -17,6 +17,8 @@ use crate::terminal::{Steps, note};
 pub struct Operator {
     urls: BTreeMap<ServiceName, String>,
     keys: Keys,
+    /// Where the process that runs the shop tells of itself; none when that is this one.
+    dir: Option<DataDir>,
 }
 
 impl Operator {
@@ -25,6 +27,7 @@ impl Operator {
         Self {
             urls: shop.urls.clone(),
             keys: shop.keys().clone(),
+            dir: None,
         }
     }
 
@@ -36,6 +39,7 @@ impl Operator {
         Ok(Self {
             urls: file.urls,
             keys,
+            dir: Some(dir.clone()),
         })
     }
 
@@ -45,6 +49,16 @@ impl Operator {
             return Err(Error::NotRunning(dir.path().to_path_buf()));
         }
         Self::of_running(dir)
+    }
+
+    /// Whether the shop was started for the command, and ends with it.
+    pub fn is_own(&self) -> bool {
+        self.dir.is_none()
+    }
+
+    /// Access to the shop as it is by now: a restart may have given its services other ports. `None` while it does not run.
+    pub fn again(&self) -> Option<Self> {
+        Self::running(self.dir.as_ref()?).ok()
     }
 
     /// Base URL of a service.

@@ -2,12 +2,9 @@
 //!
 //! The services do the work, and go on with it when this command is interrupted: it asks, looks on and tells what came of it.
 
-use std::time::Duration;
-
 use clap::{ArgGroup, Parser};
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 use emporium_event_bus::projection::Compared;
-use indicatif::HumanCount;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +13,8 @@ use crate::data_dir::DataDir;
 use crate::operator::Operator;
 use crate::projections::{self, Found, Method, Projection};
 use crate::terminal::{Format, note, say};
+use crate::twofold::{self, Twofold};
+use crate::watch::count;
 
 mod follow;
 
@@ -195,34 +194,12 @@ fn headline(outcome: &Outcome) -> String {
     }
 }
 
-fn table(tables: &[Compared]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header([
-        "table",
-        "rows live",
-        "rows rebuilt",
-        "digest live",
-        "digest rebuilt",
-        "",
-    ]);
-    table.add_rows(tables.iter().map(|one| {
-        let known = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "–".to_owned());
-        [
-            one.table.clone(),
-            count(one.rows_live),
-            count(one.rows_rebuilt),
-            known(&one.digest_live),
-            known(&one.digest_rebuilt),
-            if one.equal { "equal" } else { "DIFFERENT" }.to_owned(),
-        ]
-    }));
-    table
+fn table<'a>(tables: &'a [Compared]) -> Table {
+    let both = |one: &'a Compared| Twofold {
+        name: &one.table,
+        rows: [one.rows_live, one.rows_rebuilt],
+        digests: [one.digest_live.as_deref(), one.digest_rebuilt.as_deref()],
+        equal: one.equal,
+    };
+    twofold::table(["live", "rebuilt"], tables.iter().map(both))
 }
-
-fn count(number: i64) -> String {
-    u64::try_from(number).map_or_else(|_| number.to_string(), |number| HumanCount(number).to_string())
-}
-
-/// How long a rebuild may stand still before this command leaves it.
-const STALL: Duration = Duration::from_mins(5);

@@ -68,6 +68,7 @@ impl Shop {
         // Ports first: a clash is better found before anything is started.
         let listeners = services::bind(port).await?;
         let keys = Keys::open(dir, &provision::roles())?;
+        keys.write_scrape_token(dir)?;
         let mut shop = Self {
             urls: services::urls(&listeners),
             stores,

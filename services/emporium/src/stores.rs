@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::Parser;
 use emporium_catalog::search::elasticsearch::client::{Address, ConnectError};
 use emporium_service_kit::client::{CallError, Client};
-use emporium_service_kit::stores::{CATALOG_SEARCH, KNOWN};
+use emporium_service_kit::stores::{CATALOG_SEARCH, KNOWN, Known, RECOMMENDATIONS_CACHE};
 use emporium_service_kit::{StartError, StoreReport, StoreUrls};
 use serde::Serialize;
 
@@ -134,19 +134,28 @@ pub async fn specialised(shop: &Shop) -> Vec<String> {
         return Vec::new();
     }
     let rows = running::rows(&Operator::of(shop)).await.unwrap_or_default();
-    let line = |known: &&emporium_service_kit::stores::Known| {
+    let places: Vec<String> = set.iter().map(|known| place(known)).collect();
+    // As wide as the lines above them are at least.
+    let width = places.iter().map(String::len).fold(14, usize::max);
+    let line = |(known, place): (&&Known, &String)| {
         let row = rows
             .iter()
             .find(|row| row.report.setting.as_deref() == Some(known.name));
         let version = row.and_then(|row| row.report.version.clone());
         let version = version.unwrap_or_else(|| shop.stores.setting(known.name).scheme());
-        let service = known
-            .service
-            .map_or_else(|| BUS.to_owned(), |service| service.to_string());
         let address = shop.stores.address(known.name).unwrap_or_default();
-        format!("{service:14} {version} at {address}")
+        format!("{place:width$} {version} at {address}")
     };
-    set.iter().map(line).collect()
+    set.iter().zip(&places).map(line).collect()
+}
+
+/// Whose store it is.
+fn place(known: &Known) -> String {
+    match (known.service, known.name) {
+        (None, _) => BUS.to_owned(),
+        (Some(service), RECOMMENDATIONS_CACHE) => format!("{service} (cache)"),
+        (Some(service), _) => service.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -107,9 +107,34 @@ impl Later {
         self.bar.set_message(text.to_string());
     }
 
-    /// Takes the line away.
-    pub fn end(&self) {
+    /// Something else begins, or there is something to answer: shown at once.
+    pub fn turn(&mut self, text: impl Display) {
+        self.due = self.due.min(Instant::now());
+        self.tell(text);
+    }
+
+    /// A line that stays.
+    pub fn note(&self, text: impl Display) {
+        self.bar.suspend(|| note(text));
+    }
+
+    /// The line, which is drawn only when it changes: what somebody types after it stays. On a terminal.
+    pub fn ask(&mut self, text: impl Display) {
+        if self.bar.is_hidden() {
+            self.bar = ProgressBar::new_spinner();
+        }
+        self.bar.disable_steady_tick();
+        self.bar.set_style(style("{msg}"));
+        let text = text.to_string();
+        if self.bar.message() != text {
+            self.bar.set_message(text);
+        }
+    }
+
+    /// Takes the line away; it begins anew when something is told again.
+    pub fn end(&mut self) {
         self.bar.finish_and_clear();
+        self.bar = ProgressBar::hidden();
     }
 }
 

@@ -44,6 +44,15 @@ pub struct RecommendationsOptions {
     /// How the figures are printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// The store on which the service is measured: an *empty* one that `EMPORIUM_RECOMMENDATIONS_STORE` could name, such as
+    /// `neo4j://user:password@host?shop=evaluation`; what it learns stays there [default: a PostgreSQL made for this]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "EMPORIUM_EVALUATE_ON",
+        hide_env_values = true
+    )]
+    pub on: Option<String>,
     /// Where the lists go, as CSV: method, scope, customer, rank, code.
     #[arg(long, value_name = "FILE")]
     pub dump: Option<PathBuf>,
@@ -65,6 +74,7 @@ pub async fn recommendations(
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let date = read_date(&options.split)?;
+    let on = options.on.as_deref().map(service::setting).transpose()?;
     let dump = options.dump.as_deref().map(Dump::begin).transpose()?;
     let baskets = match &options.file {
         Some(file) => file::baskets(file, stop).await?,
@@ -76,7 +86,7 @@ pub async fn recommendations(
         }
     };
     let split = split(baskets, date)?;
-    let lists = measure(split, stop).await?;
+    let lists = measure(split, on, stop).await?;
     if let Some(dump) = dump {
         dump.finish(&lists)?;
     }
@@ -122,7 +132,7 @@ fn split(baskets: Vec<Basket>, date: Date) -> Result<Split, Error> {
     Ok(split)
 }
 
-async fn measure(split: Split, stop: &CancellationToken) -> Result<Vec<Lists>, Error> {
+async fn measure(split: Split, on: Option<StoreUrls>, stop: &CancellationToken) -> Result<Vec<Lists>, Error> {
     let mut progress = Later::begin();
     progress.tell("the simple methods");
     let (train, tests) = (split.train, split.tests);
@@ -139,7 +149,10 @@ async fn measure(split: Split, stop: &CancellationToken) -> Result<Vec<Lists>, E
     if stop.is_cancelled() {
         return Err(interrupted());
     }
-    let served = service::lists(&train, &tests, &mut progress, stop).await;
+    let served = match on {
+        None => service::lists(&train, &tests, &mut progress, stop).await,
+        Some(urls) => service::lists_on(urls, &train, &tests, &mut progress, stop).await,
+    };
     progress.end();
     lists.extend(served?);
     // By scope, then as the methods are named.

@@ -1,65 +1,43 @@
 //! Asking for one rebuild and looking on until it has ended.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use emporium_event_bus::consumer::GroupState;
 use emporium_event_bus::projection::{Phase, ProjectionStatus, Rebuild};
-use emporium_service_kit::client::{CallError, Client};
-use emporium_service_kit::{Clock, ServiceName};
+use emporium_service_kit::Clock;
 use indicatif::HumanDuration;
 use uuid::Uuid;
 
-use super::{Outcome, STALL, count};
+use super::Outcome;
 use crate::Error;
 use crate::operator::Operator;
 use crate::projections::{IndexState, Method, Projection, REINDEX, TIMEOUT};
-use crate::terminal::{Later, note};
-
-/// How often it is looked.
-const LOOK: Duration = Duration::from_millis(200);
-/// How long a service may be silent meanwhile: as long as a restart takes.
-const SILENCE: Duration = Duration::from_mins(1);
+use crate::terminal::note;
+use crate::watch::{self, LOOK, Watch, count};
 
 /// Makes it anew.
 pub(super) async fn rebuild(operator: &Operator, projection: &Projection) -> Result<Outcome, Error> {
-    let client = operator.client(ServiceName::Operator, projection.service)?;
-    let mut watch = Watch::new(client, projection);
+    let watch = Watch::begin(operator, projection.service, "looking how far the rebuild is")?;
+    let mut following = Following { watch, projection };
     let ended = match projection.method {
-        Some(Method::Beside) => watch.beside().await,
-        Some(Method::Index) => watch.index().await,
+        Some(Method::Beside) => following.beside().await,
+        Some(Method::Index) => following.index().await,
         None => Err(Error::Other(format!(
             "{} cannot be rebuilt: the {} service has no histories to make it from",
             projection.name, projection.service
         ))),
     };
-    watch.progress.end();
+    following.watch.progress.end();
     ended
 }
 
-/// Who looks on.
-struct Watch<'a> {
-    client: Client,
+/// A rebuild that is looked at.
+struct Following<'a> {
+    watch: Watch<'a>,
     projection: &'a Projection,
-    progress: Later,
-    begun: Instant,
-    /// What was seen the last time that something moved.
-    moved: (String, Instant),
-    answered: Instant,
 }
 
-impl<'a> Watch<'a> {
-    fn new(client: Client, projection: &'a Projection) -> Self {
-        let begun = Instant::now();
-        Self {
-            client,
-            projection,
-            progress: Later::begin(),
-            begun,
-            moved: (String::new(), begun),
-            answered: begun,
-        }
-    }
-
+impl Following<'_> {
     fn path(&self, verb: &str) -> String {
         format!("/projections/{}{verb}", self.projection.name)
     }
@@ -95,7 +73,7 @@ impl<'a> Watch<'a> {
             wanted = status.rebuild.as_ref().map(|rebuild| rebuild.id).or(wanted);
             self.tell_beside(&status)?;
             tokio::time::sleep(LOOK).await;
-            if let Some(next) = self.look(&self.path("")).await? {
+            if let Some(next) = self.watch.look(&self.path("")).await? {
                 status = next;
             }
         }
@@ -126,7 +104,9 @@ impl<'a> Watch<'a> {
     fn tell_beside(&mut self, status: &ProjectionStatus) -> Result<(), Error> {
         let name = &self.projection.name;
         let Some(rebuild) = &status.rebuild else {
-            return self.tell(&format!("{name}: being built for the bus"), "", "");
+            return self
+                .watch
+                .tell(&format!("{name}: being built for the bus"), "", "");
         };
         let read = count(rebuild.events);
         let doing = match rebuild.phase {
@@ -151,7 +131,7 @@ impl<'a> Watch<'a> {
             .or(status.group.error.as_deref())
             .unwrap_or_default();
         let rate = self.rate(rebuild);
-        self.tell(&format!("{name}: {doing}"), &rate, trouble)
+        self.watch.tell(&format!("{name}: {doing}"), &rate, trouble)
     }
 
     /// Events a second since this command looks on; of a rebuild that it joined, that is not known.
@@ -162,7 +142,7 @@ impl<'a> Watch<'a> {
             .status
             .as_ref()
             .is_some_and(|status| status.rebuild.is_some());
-        let seconds = self.begun.elapsed().as_secs_f64();
+        let seconds = self.watch.elapsed().as_secs_f64();
         if joined || seconds < 1.0 || rebuild.phase != Phase::Reading {
             return String::new();
         }
@@ -180,7 +160,7 @@ impl<'a> Watch<'a> {
                 });
             }
             let trouble = state.fault.clone().unwrap_or_default();
-            self.tell(
+            self.watch.tell(
                 &format!(
                     "{}: {} of {} products",
                     self.projection.name,
@@ -191,7 +171,7 @@ impl<'a> Watch<'a> {
                 &trouble,
             )?;
             tokio::time::sleep(LOOK).await;
-            if let Some(next) = self.look(REINDEX).await? {
+            if let Some(next) = self.watch.look(REINDEX).await? {
                 state = next;
             }
         }
@@ -205,7 +185,7 @@ impl<'a> Watch<'a> {
             equal: None,
             position: None,
             items: None,
-            seconds: self.begun.elapsed().as_secs_f64(),
+            seconds: self.watch.elapsed().as_secs_f64(),
             tables: Vec::new(),
             differences: Vec::new(),
         }
@@ -213,51 +193,7 @@ impl<'a> Watch<'a> {
 
     async fn ask_for<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         // Asking again while it goes on changes nothing.
-        let call = self.client.post(path).idempotent().timeout(TIMEOUT);
-        call.send()
-            .await
-            .map_err(|source| failed("asking for the rebuild", source))
+        let call = self.watch.client().post(path).idempotent().timeout(TIMEOUT);
+        watch::ask(call, "asking for the rebuild").await
     }
-
-    /// How it stands; `None` while the service does not answer, as during its restart.
-    async fn look<T: serde::de::DeserializeOwned>(&mut self, path: &str) -> Result<Option<T>, Error> {
-        match self.client.get(path).timeout(TIMEOUT).once().send().await {
-            Ok(answer) => {
-                self.answered = Instant::now();
-                Ok(Some(answer))
-            }
-            Err(error) if error.is_unavailable() && self.answered.elapsed() < SILENCE => Ok(None),
-            Err(error) => Err(failed("looking how far the rebuild is", error)),
-        }
-    }
-
-    /// Shows how far it is. What stands still for too long is left: it goes on, but nobody has to wait for it.
-    fn tell(&mut self, text: &str, rate: &str, trouble: &str) -> Result<(), Error> {
-        if self.moved.0 != text {
-            self.moved = (text.to_owned(), Instant::now());
-        }
-        let trouble = if trouble.is_empty() {
-            String::new()
-        } else {
-            format!("; {trouble}")
-        };
-        if self.moved.1.elapsed() > STALL {
-            return Err(Error::Away(format!(
-                "{text}{trouble}: nothing moved for {} minutes; it goes on in the {} service when that can",
-                STALL.as_secs() / 60,
-                self.projection.service
-            )));
-        }
-        let seconds = self.begun.elapsed().as_secs();
-        self.progress
-            .tell(format_args!("{text}{rate} ({seconds} s){trouble}"));
-        Ok(())
-    }
-}
-
-fn failed(what: &'static str, source: CallError) -> Error {
-    if source.is_unavailable() {
-        return Error::Away(source.to_string());
-    }
-    Error::Call { what, source }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use emporium_service_kit::ServiceName;
 use emporium_service_kit::serve::Running;
-use futures::future::{join, join_all};
+use futures::FutureExt;
+use futures::future::{BoxFuture, join, join_all, ready};
 use tokio::time::{Instant, timeout_at};
 
 use super::Shop;
@@ -69,28 +70,23 @@ async fn stop_services(services: Vec<(ServiceName, Running)>, begun: Instant) {
             _ => others.push(running),
         }
     }
-    let monitoring = stop_one(monitoring);
-    tokio::pin!(monitoring);
-    let unwatched = timeout_at(begun + UNWATCHED, &mut monitoring).await.is_ok();
-    let gateway = stop_one(gateway);
-    tokio::pin!(gateway);
-    let answered = timeout_at(begun + ANSWERED, &mut gateway).await.is_ok();
+    let monitoring = stop_until(begun + UNWATCHED, monitoring).await;
     // A checkout that is still waited for is answered when orders is told to stop; then the gateway can end as well.
-    let gateway = async {
-        if !answered {
-            gateway.await;
-        }
-    };
+    let gateway = stop_until(begun + ANSWERED, gateway).await;
     let rested = timeout_at(begun + SAGAS_REST, join(gateway, stop_one(orders))).await;
-    let others = async {
-        if !unwatched {
-            monitoring.await;
-        }
-        join_all(others.into_iter().map(Running::stop)).await;
-    };
-    let drained = timeout_at(begun + DRAINED, others).await;
+    let others = join_all(others.into_iter().map(Running::stop));
+    let drained = timeout_at(begun + DRAINED, join(monitoring, others)).await;
     if rested.is_err() || drained.is_err() {
         tracing::warn!("stopped before everything was drained; what was under way goes on at the next start");
+    }
+}
+
+/// Tells a service to stop and waits until then at most; gives what is left to wait for.
+async fn stop_until(end: Instant, running: Option<Running>) -> BoxFuture<'static, ()> {
+    let mut stopping = stop_one(running).boxed();
+    match timeout_at(end, &mut stopping).await {
+        Ok(()) => ready(()).boxed(),
+        Err(_) => stopping,
     }
 }
 

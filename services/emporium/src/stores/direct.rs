@@ -1,5 +1,6 @@
 //! Asking stores themselves, while no shop runs. PostgreSQL is asked plainly, since opening it as its service does would
-//! bring its tables up to date; the others are opened by the adapters that would use them, which then say what they lack.
+//! bring its tables up to date; the others are opened by the adapters that would use them, which then say what they lack. So
+//! Neo4j, ClickHouse and MongoDB are brought up to date as by a start.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,10 @@ use emporium_service_kit::auth::{Callers, Secret};
 use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::report::{INSPECT_TIMEOUT, StoreOn};
 use emporium_service_kit::store::{POSTGRES, REMEDY};
-use emporium_service_kit::stores::{CARTS_STORE, CATALOG_SEARCH, EVENTS, KNOWN, Known, SESSIONS_STORE};
+use emporium_service_kit::stores::{
+    ANALYTICS_STORE, CARTS_STORE, CATALOG_SEARCH, EVENTS, KNOWN, Known, MONITORING_STORE,
+    RECOMMENDATIONS_CACHE, RECOMMENDATIONS_STORE, REVIEWS_STORE, SESSIONS_STORE,
+};
 use emporium_service_kit::{Clock, Environment, Lack, ServiceName, StartError, StoreReport, StoreUrls};
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +23,10 @@ use super::{BUS, NOT_RUNNING, Row};
 use crate::provision::OWNERS;
 
 /// What the sessions' adapter is told; nothing is kept by it here.
-const SESSION_LIFETIME: time::Duration = time::Duration::days(30);
+const SPANS: emporium_sessions::store::Spans = emporium_sessions::store::Spans {
+    lifetime: time::Duration::days(30),
+    window: time::Duration::minutes(15),
+};
 
 /// A row for each store that the services would use under these settings; those that are set are asked, at once.
 pub(super) async fn rows(urls: &StoreUrls) -> Vec<Row> {
@@ -54,6 +61,7 @@ fn role(known: &Known) -> &'static str {
     match known.name {
         EVENTS => "events",
         CATALOG_SEARCH => "search",
+        RECOMMENDATIONS_CACHE => "cache",
         _ => "store",
     }
 }
@@ -87,38 +95,62 @@ async fn report(urls: &StoreUrls, known: &Known) -> StoreReport {
 /// What the store says of itself; an error never shows the URL.
 async fn inspect(urls: &StoreUrls, known: &Known, scheme: &str) -> Result<StoreReport, StartError> {
     let environment = environment(urls, known);
-    let setting = urls.setting(known.name);
-    match known.name {
-        _ if scheme == POSTGRES => {
-            let db = setting.postgres(&environment).await?;
-            let asked = StoreOn::shared(db.clone(), role(known), Some(known.name), []);
-            let report = asked.inspect().await;
-            db.pool().close().await;
-            Ok(report)
-        }
-        SESSIONS_STORE => {
-            let opened = emporium_sessions::store::open(&environment, SESSION_LIFETIME).await?;
-            Ok(opened.report.inspect().await)
-        }
-        CARTS_STORE => {
-            let opened = emporium_carts::store::open(&environment).await?;
-            Ok(opened.report.inspect().await)
-        }
-        EVENTS => {
-            let bus = open_at(setting.url(), environment.metrics.clone()).await;
-            let bus = bus.map_err(emporium_event_bus::BusError::into_start_error)?;
-            let mut report = EventsReport::of(&bus).shared().inspect().await;
-            // Nobody's events are counted here.
-            report.lag = None;
-            Ok(report)
-        }
-        _ => {
-            let index = ElasticSearch::open(&setting, &environment).await?;
-            let lacks: Vec<Lack> = index.lacks().iter().map(|lack| lack.lack()).collect();
-            let index = StoreOn::shared(index, role(known), Some(known.name), lacks);
-            Ok(index.inspect().await)
-        }
+    if scheme == POSTGRES {
+        let db = urls.setting(known.name).postgres(&environment).await?;
+        let asked = StoreOn::shared(db.clone(), role(known), Some(known.name), []);
+        let report = asked.inspect().await;
+        db.pool().close().await;
+        return Ok(report);
     }
+    let report = match known.name {
+        SESSIONS_STORE => {
+            emporium_sessions::store::open_side(environment, SPANS)
+                .await?
+                .report
+        }
+        CARTS_STORE => emporium_carts::store::open_side(environment).await?.report,
+        RECOMMENDATIONS_STORE => {
+            let nobody = emporium_recommendations::store::Group::default();
+            emporium_recommendations::store::open_side(environment, nobody)
+                .await?
+                .report
+        }
+        RECOMMENDATIONS_CACHE => emporium_recommendations::cache::open(&environment).await?.report,
+        ANALYTICS_STORE => {
+            let nobody = emporium_analytics::store::Group::default();
+            emporium_analytics::store::open_side(environment, nobody)
+                .await?
+                .report
+        }
+        REVIEWS_STORE => {
+            let nobody = emporium_reviews::store::Group::default();
+            emporium_reviews::store::open_side(environment, nobody)
+                .await?
+                .report
+        }
+        MONITORING_STORE => {
+            let config = emporium_service_kit::config::from_env()?;
+            emporium_monitoring::store::open(&environment, &config)
+                .await?
+                .report
+        }
+        EVENTS => return bus(urls, &environment).await,
+        _ => {
+            let index = ElasticSearch::open(&urls.setting(known.name), &environment).await?;
+            let lacks: Vec<Lack> = index.lacks().iter().map(|lack| lack.lack()).collect();
+            StoreOn::shared(index, role(known), Some(known.name), lacks)
+        }
+    };
+    Ok(report.inspect().await)
+}
+
+async fn bus(urls: &StoreUrls, environment: &Environment) -> Result<StoreReport, StartError> {
+    let bus = open_at(urls.setting(EVENTS).url(), environment.metrics.clone()).await;
+    let bus = bus.map_err(emporium_event_bus::BusError::into_start_error)?;
+    let mut report = EventsReport::of(&bus).shared().inspect().await;
+    // Nobody's events are counted here.
+    report.lag = None;
+    Ok(report)
 }
 
 /// What an adapter is opened in. It calls nobody and nobody calls it.

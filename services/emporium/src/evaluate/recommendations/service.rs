@@ -1,11 +1,15 @@
-//! The service's lists: its own store in an empty database, which learns the training baskets as events.
+//! The service's lists: its own store in an empty database, or on another store that is empty, which learns the training baskets
+//! as events.
 
+use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 
 use emporium_embedded_postgres::{Server, Settings};
 use emporium_recommendations::evaluation::{Basket, LENGTH, Test, TrainError, Trained};
+use emporium_service_kit::auth::{Callers, Secret};
 use emporium_service_kit::metrics::Metrics;
-use emporium_service_kit::{Db, ServiceName, StoreError};
+use emporium_service_kit::stores::RECOMMENDATIONS_STORE;
+use emporium_service_kit::{Db, Environment, ServiceName, StoreError, StoreUrls};
 use futures::{StreamExt, TryStreamExt, stream};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tokio_util::sync::CancellationToken;
@@ -45,9 +49,12 @@ pub(super) async fn lists(
         u32::try_from(AT_ONCE).unwrap_or(1) + 1,
         Metrics::new(ServiceName::Operator),
     );
-    let asked = stop
-        .run_until_cancelled(ask(db.clone(), train, tests, progress))
-        .await;
+    let asked = async {
+        learning(progress, train);
+        let trained = Trained::open(db.clone(), train).await;
+        ask(&trained.map_err(|error| not_trained(&error))?, tests, progress).await
+    };
+    let asked = stop.run_until_cancelled(asked).await;
     db.pool().close().await;
     let stopped = server.stop_async().await;
     let lists = asked.ok_or_else(interrupted)??;
@@ -66,12 +73,49 @@ fn options(server: &Server) -> PgConnectOptions {
         .ssl_mode(PgSslMode::Disable)
 }
 
-async fn ask(db: Db, train: &[Basket], tests: &[Test], progress: &mut Later) -> Result<Vec<Lists>, Error> {
+/// The settings of a service whose store is at this URL.
+pub(super) fn setting(url: &str) -> Result<StoreUrls, Error> {
+    let mut urls = StoreUrls::default();
+    urls.set(RECOMMENDATIONS_STORE, url.to_owned())?;
+    Ok(urls)
+}
+
+/// The service's lists in both scopes, of the store that the settings name. What it learns stays there.
+pub(super) async fn lists_on(
+    stores: StoreUrls,
+    train: &[Basket],
+    tests: &[Test],
+    progress: &mut Later,
+    stop: &CancellationToken,
+) -> Result<Vec<Lists>, Error> {
+    let environment = Environment {
+        service: ServiceName::Recommendations,
+        db: None,
+        events_url: None,
+        stores,
+        peers: HashMap::new(),
+        secret: Secret::generate(),
+        callers: Callers::default(),
+        clock: Trained::clock(train),
+        metrics: Metrics::new(ServiceName::Operator),
+        shutdown: stop.clone(),
+    };
+    let asked = async {
+        let nobody = emporium_recommendations::store::Group::default();
+        let opened = emporium_recommendations::store::open_side(environment, nobody).await?;
+        learning(progress, train);
+        let trained = Trained::on(opened.store, train).await;
+        ask(&trained.map_err(|error| not_trained(&error))?, tests, progress).await
+    };
+    stop.run_until_cancelled(asked).await.ok_or_else(interrupted)?
+}
+
+fn learning(progress: &mut Later, train: &[Basket]) {
     progress.tell(format_args!("the service learns {} baskets", train.len()));
-    // Applying returns when everything is committed: whoever asks afterwards sees all of it.
-    let trained = Trained::open(db, train)
-        .await
-        .map_err(|error| not_trained(&error))?;
+}
+
+/// Applying returned when everything was committed: whoever asks now sees all of it.
+async fn ask(trained: &Trained, tests: &[Test], progress: &mut Later) -> Result<Vec<Lists>, Error> {
     let mut all = Vec::with_capacity(SCOPES.len());
     for (name, scope) in SCOPES {
         let counted: Vec<&Test> = tests
@@ -79,12 +123,9 @@ async fn ask(db: Db, train: &[Basket], tests: &[Test], progress: &mut Later) -> 
             .filter(|test| !test.truth(scope).is_empty())
             .collect();
         let total = counted.len();
-        let questions = counted.into_iter().map(|test| {
-            let trained = &trained;
-            async move {
-                let list = trained.list(&test.customer, scope, LENGTH).await;
-                Ok::<_, Error>((test, list.map_err(|error| not_answered(&error))?))
-            }
+        let questions = counted.into_iter().map(|test| async move {
+            let list = trained.list(&test.customer, scope, LENGTH).await;
+            Ok::<_, Error>((test, list.map_err(|error| not_answered(&error))?))
         });
         let mut answers = stream::iter(questions).buffered(AT_ONCE);
         let mut lists = Vec::with_capacity(total);
