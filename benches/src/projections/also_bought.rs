@@ -16,7 +16,7 @@ use emporium_benches::stores::plan::Plan;
 use emporium_benches::stores::prepare::{check, record, replay};
 use emporium_benches::stores::results::Comparison;
 use emporium_recommendations::store::RecommendationStore;
-use emporium_service_kit::ServiceName;
+use emporium_service_kit::{Environment, ServiceName};
 use hdrhistogram::Histogram;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -80,6 +80,9 @@ impl AlsoBoughtArgs {
             entries: Vec::new(),
             products: Vec::new(),
             events: Vec::new(),
+            orders: Vec::new(),
+            reviews: Vec::new(),
+            hours: Vec::new(),
         }
     }
 }
@@ -119,7 +122,12 @@ async fn measure(args: &AlsoBoughtArgs, seed: u64) -> anyhow::Result<(String, Ve
     // It makes its tables and joins the bus; what is filled in then is never taken for old.
     world.start(&[SERVICE]).await?;
     let place = places::in_postgres(&world.postgres, SERVICE, DATABASE).await?;
-    let filling = emporium_recommendations::store::open(&place.filling).await?.store;
+    let filling = emporium_recommendations::store::open_side(
+        place.filling.clone(),
+        emporium_recommendations::store::Group::default(),
+    )
+    .await?
+    .store;
     let projection = filling.projection();
     let mut history = History::new(seed, args.products, args.customers)?;
     history.fill_products(&projection).await?;
@@ -210,8 +218,12 @@ async fn of_goods(
 
 /// The store against a bare client.
 async fn by_store(place: &Place, goods: &[Uuid], orders: usize, plan: &Plan) -> anyhow::Result<Comparison> {
-    let open = async |environment| {
-        let opened = emporium_recommendations::store::open(environment).await?;
+    let open = async |environment: &Environment| {
+        let opened = emporium_recommendations::store::open_side(
+            environment.clone(),
+            emporium_recommendations::store::Group::default(),
+        )
+        .await?;
         anyhow::Ok(opened.store)
     };
     let (store, recorded): (Arc<dyn RecommendationStore>, _) =

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use clap::Args;
 use emporium_analytics::model::Activity;
+use emporium_analytics::store::Group;
 use emporium_benches::machine::Machine;
 use emporium_benches::stores::places;
 use emporium_service_kit::{Clock, ServiceName};
@@ -86,7 +87,9 @@ async fn measure(args: &FiguresArgs, seed: u64) -> anyhow::Result<Vec<Answer>> {
     world.start(&[ServiceName::Analytics]).await?;
     eprintln!("Filling in {} orders", args.orders);
     let place = places::in_postgres(&world.postgres, ServiceName::Analytics, DATABASE).await?;
-    let store = emporium_analytics::store::open(&place.filling).await?.store;
+    let store = emporium_analytics::store::open_side(place.filling.clone(), Group::default())
+        .await?
+        .store;
     let mut history = History::new(seed, args.products, args.customers)?;
     let projection = store.projection();
     history.fill_products(&projection).await?;

@@ -69,6 +69,25 @@ impl History {
         Ok(())
     }
 
+    /// What so many orders, at random moments of the two years, make owners tell; `tell` makes the events of one.
+    pub fn orders(
+        &mut self,
+        count: usize,
+        tell: impl Fn(&Order) -> anyhow::Result<Vec<CloudEvent>>,
+    ) -> anyhow::Result<Vec<CloudEvent>> {
+        let mut events = Vec::new();
+        for _ in 0..count {
+            let order = self.order();
+            events.extend(tell(&order)?);
+        }
+        Ok(events)
+    }
+
+    fn order(&mut self) -> Order {
+        let age = YEARS_2.mul_f64(self.rng.random::<f64>());
+        self.script.order(micros(self.now - age))
+    }
+
     /// Has so many orders applied, at random moments of the two years; `tell` makes the events of one. Gives how long the store
     /// took, without making them.
     pub async fn fill_orders(
@@ -80,8 +99,7 @@ impl History {
         let (mut took, mut told) = (Duration::ZERO, Instant::now());
         let mut events = Vec::new();
         for number in 1..=count {
-            let age = YEARS_2.mul_f64(self.rng.random::<f64>());
-            let order = self.script.order(micros(self.now - age));
+            let order = self.order();
             events.extend(tell(&order)?);
             if events.len() >= BATCH || number == count {
                 check_interrupted()?;
@@ -113,7 +131,7 @@ pub fn confirmed(order: &Order) -> anyhow::Result<CloudEvent> {
 pub fn whole(order: &Order) -> anyhow::Result<Vec<CloudEvent>> {
     let mut events = vec![confirmed(order)?];
     let with_kind = |kind: &str, like: &CloudEvent| CloudEvent {
-        id: Uuid::new_v4(),
+        id: Uuid::now_v7(),
         kind: kind.to_owned(),
         ..like.clone()
     };
@@ -166,7 +184,7 @@ fn event(
 ) -> anyhow::Result<CloudEvent> {
     Ok(CloudEvent {
         specversion: "1.0".to_owned(),
-        id: Uuid::new_v4(),
+        id: Uuid::now_v7(),
         source: source.to_owned(),
         kind: kind.to_owned(),
         subject: subject.to_string(),

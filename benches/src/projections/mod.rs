@@ -12,6 +12,7 @@ mod events;
 mod expected;
 mod figures;
 mod history;
+mod ingest;
 mod kills;
 mod lag;
 mod orders;
@@ -37,6 +38,8 @@ pub enum Projections {
     AlsoBought(also_bought::AlsoBoughtArgs),
     /// The answers of analytics.
     Figures(figures::FiguresArgs),
+    /// How many events a second analytics takes into ClickHouse.
+    Ingest(ingest::IngestArgs),
     /// Puts results into the page of the docs.
     Page(PageArgs),
 }
@@ -58,6 +61,7 @@ pub fn run(what: &Projections) -> anyhow::Result<()> {
         Projections::Lag(args) => lag::run(args),
         Projections::AlsoBought(args) => also_bought::run(args),
         Projections::Figures(args) => figures::run(args),
+        Projections::Ingest(args) => ingest::run(args),
         Projections::Page(args) => page::render(&args.results, &args.page),
     }
 }

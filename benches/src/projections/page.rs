@@ -8,8 +8,9 @@ use emporium_benches::stores::page::{Marks, put};
 
 use super::also_bought::{self, GROWTH_AIM, MEDIUM};
 use super::figures;
+use super::ingest;
 use super::lag;
-use super::results::{AlsoBoughtPart, AlsoBoughtSize, FiguresPart, LagPart, Results};
+use super::results::{AlsoBoughtPart, AlsoBoughtSize, FiguresPart, IngestPart, LagPart, Results};
 
 const MARKS: Marks = Marks {
     begin: "<!-- projections: made by `emporium-benches projections page`, not by hand -->",
@@ -37,6 +38,40 @@ fn figures(results: &Results) -> String {
         .map_or(MISSING.to_owned(), also_bought_table);
     text += "\n### Answers of analytics\n\n";
     text += &results.figures.as_ref().map_or(MISSING.to_owned(), figures_table);
+    text += "\n### Events into ClickHouse\n\n";
+    text += &results.ingest.as_ref().map_or(MISSING.to_owned(), ingest_table);
+    text
+}
+
+/// Events a second into ClickHouse.
+pub fn ingest_table(part: &IngestPart) -> String {
+    let mut text =
+        "| events go in | a batch | events | s | events/s |\n|---|---:|---:|---:|---:|\n".to_owned();
+    for row in &part.rows {
+        let batch = if row.batch == 0 {
+            "the group's".to_owned()
+        } else {
+            row.batch.to_string()
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {batch} | {} | {:.1} | {:.0} |",
+            row.way, row.events, row.took_s, row.events_per_s
+        );
+    }
+    let best = part.rows.iter().filter(|row| row.way == "adapter");
+    let best = best.map(|row| row.events_per_s).fold(0.0, f64::max);
+    let _ = writeln!(
+        text,
+        "\n- Aim, at least {:.0} events a second with the views in place: {}, with {best:.0}.\n- {}.\n- {} orders, {} products, seed {}; {}.",
+        ingest::AIM,
+        verdict(ingest::AIM, best),
+        part.server,
+        part.orders,
+        part.products,
+        part.seed,
+        part.machine
+    );
     text
 }
 

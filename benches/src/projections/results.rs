@@ -17,6 +17,8 @@ pub struct Results {
     pub also_bought: Option<AlsoBoughtPart>,
     /// Answers of analytics.
     pub figures: Option<FiguresPart>,
+    /// Events into ClickHouse.
+    pub ingest: Option<IngestPart>,
 }
 
 /// One run of `lag`.
@@ -166,6 +168,55 @@ pub struct FiguresPart {
     pub activities: usize,
     /// Each question.
     pub answers: Vec<Answer>,
+}
+
+/// One run of `ingest`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct IngestPart {
+    /// Where and with what, in one line.
+    pub machine: String,
+    /// What repeats the run.
+    pub seed: u64,
+    /// Server and durability.
+    pub server: String,
+    /// Orders whose events these are.
+    pub orders: usize,
+    /// Products in the catalog.
+    pub products: usize,
+    /// Each way in which they went in.
+    pub rows: Vec<Ingested>,
+}
+
+/// Events that went in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ingested {
+    /// How.
+    pub way: String,
+    /// Events of a batch; 0 where the consumer group decides.
+    pub batch: usize,
+    /// How many.
+    pub events: usize,
+    /// Seconds.
+    pub took_s: f64,
+    /// Of them a second.
+    pub events_per_s: f64,
+}
+
+impl IngestPart {
+    /// Notes a way, and tells of it.
+    pub fn add(&mut self, way: &str, batch: usize, events: usize, took: std::time::Duration) {
+        let took_s = took.as_secs_f64();
+        #[allow(clippy::cast_precision_loss)] // far below 2^52
+        let events_per_s = events as f64 / took_s;
+        eprintln!("  {way}, {batch} a batch: {events_per_s:.0} events/s");
+        self.rows.push(Ingested {
+            way: way.to_owned(),
+            batch,
+            events,
+            took_s,
+            events_per_s,
+        });
+    }
 }
 
 /// A question and how long its answer took.

@@ -17,6 +17,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Postgres, Row};
 
 use super::record::{Command, Request, Statement};
 
+mod others;
+
 /// A client of one kind of server; cheap to clone, clones share its connections.
 #[derive(Clone)]
 pub enum Bare {
@@ -26,6 +28,10 @@ pub enum Bare {
     Postgres(PgPool),
     /// reqwest's client and the server's base URL.
     Http(reqwest::Client, String),
+    /// neo4rs's pool, as large as the adapter's.
+    Neo4j(neo4rs::Graph),
+    /// The driver's client and a database.
+    MongoDb(mongodb::Database),
 }
 
 /// A parameter that depends on an earlier answer: a column of a statement's row, less a number.
@@ -79,6 +85,8 @@ impl Bare {
                 }
                 Ok(())
             }
+            Self::Neo4j(graph) => others::run_neo4j(graph, commands).await,
+            Self::MongoDb(database) => others::run_mongodb(database, commands).await,
         }
     }
 }
@@ -128,7 +136,7 @@ async fn run_postgres(
                     told = rows.first().context("no row to go on with")?.try_get(it.column)?;
                 }
             }
-            Command::Redis(_) | Command::Http(_) => {}
+            _ => {}
         }
     }
     Ok(())

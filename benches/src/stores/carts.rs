@@ -24,7 +24,7 @@ const LINES: usize = 2;
 const QUANTITIES: [u16; 2] = [2, 3];
 
 async fn open(environment: &Environment) -> anyhow::Result<Arc<dyn CartStore>> {
-    Ok(emporium_carts::store::open(environment).await?.store)
+    Ok(emporium_carts::store::open_side(environment.clone()).await?.store)
 }
 
 /// All workloads on all stores that can be had.

@@ -245,7 +245,7 @@ pub struct RedisServer {
 impl RedisServer {
     /// The one that `EMPORIUM_TEST_REDIS` names, else one of the run's own; `None` when there is none to be had.
     pub async fn get(durability: Durability) -> anyhow::Result<Option<Self>> {
-        if let Ok(url) = std::env::var(stores::Store::Redis.url_variable()) {
+        if let Some(Ok(url)) = stores::Store::Redis.url_variable().map(std::env::var) {
             let url = url.trim_end_matches('/').to_owned();
             return Ok(Some(Self {
                 url,
@@ -354,7 +354,11 @@ pub struct ElasticServer {
 impl ElasticServer {
     /// The one that `EMPORIUM_TEST_ELASTICSEARCH` names, else one of the run's own; `None` when there is none to be had.
     pub async fn get() -> anyhow::Result<Option<Self>> {
-        if std::env::var_os(stores::Store::Elasticsearch.url_variable()).is_some() {
+        if stores::Store::Elasticsearch
+            .url_variable()
+            .and_then(std::env::var_os)
+            .is_some()
+        {
             let shared = stores::elasticsearch().boxed().await;
             return Ok(shared.map(|it| Self {
                 url: it.url,

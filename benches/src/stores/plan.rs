@@ -20,11 +20,20 @@ pub struct Plan {
     pub products: Vec<usize>,
     /// Events that are on the bus at the beginning.
     pub events: Vec<usize>,
+    /// Orders that recommendations and analytics know.
+    #[serde(default)]
+    pub orders: Vec<usize>,
+    /// Reviews that are there.
+    #[serde(default)]
+    pub reviews: Vec<usize>,
+    /// Hours of points that are there.
+    #[serde(default)]
+    pub hours: Vec<usize>,
 }
 
 impl Plan {
-    /// As the environment says: `EMPORIUM_BENCH_ROUNDS`, `_TURN_S`, `_CALLERS`, `_ENTRIES`, `_PRODUCTS`, `_EVENTS`, lists with
-    /// commas. `EMPORIUM_BENCH_QUICK=1`, or `quick`, changes the defaults: seconds, to see that it works.
+    /// As the environment says: `EMPORIUM_BENCH_ROUNDS`, `_TURN_S`, `_CALLERS`, `_ENTRIES`, `_PRODUCTS`, `_EVENTS`, `_ORDERS`,
+    /// `_REVIEWS`, `_HOURS`, lists with commas. `EMPORIUM_BENCH_QUICK=1`, or `quick`, changes the defaults: seconds, to see that it works.
     pub fn read(quick: bool) -> anyhow::Result<Self> {
         let quick = quick || std::env::var_os("EMPORIUM_BENCH_QUICK").is_some_and(|value| value == "1");
         let sizes = |name, full: &[usize], small: &[usize]| list(name, if quick { small } else { full });
@@ -35,6 +44,9 @@ impl Plan {
             entries: sizes("EMPORIUM_BENCH_ENTRIES", &[1_000, 100_000], &[200, 1_000])?,
             products: sizes("EMPORIUM_BENCH_PRODUCTS", &[5_000, 50_000], &[500, 2_000])?,
             events: sizes("EMPORIUM_BENCH_EVENTS", &[1_000, 100_000], &[500, 2_000])?,
+            orders: sizes("EMPORIUM_BENCH_ORDERS", &[5_000, 50_000], &[200, 1_000])?,
+            reviews: sizes("EMPORIUM_BENCH_REVIEWS", &[2_000, 20_000], &[1_600, 2_000])?,
+            hours: sizes("EMPORIUM_BENCH_HOURS", &[2, 24], &[1, 2])?,
         })
     }
 

@@ -19,11 +19,15 @@ const STYLE: &str = "
   .title { font-size: 15px; font-weight: 600 } .trait { font-weight: 600 }
   .grid { stroke: #d0d7de } .row { stroke: #eaeef2 }
   .postgres { fill: #1f6feb; stroke: #1f6feb } .redis { fill: #cf222e; stroke: #cf222e }
-  .elasticsearch { fill: #1a7f37; stroke: #1a7f37 }
+  .elasticsearch { fill: #1a7f37; stroke: #1a7f37 } .neo4j { fill: #0a7ea4; stroke: #0a7ea4 }
+  .clickhouse { fill: #9a6700; stroke: #9a6700 } .mongodb { fill: #4d7c0f; stroke: #4d7c0f }
+  .prometheus { fill: #bc4c00; stroke: #bc4c00 }
   @media (prefers-color-scheme: dark) {
     .ground { fill: #0d1117 } text { fill: #e6edf3 } .grid { stroke: #30363d } .row { stroke: #21262d }
     .postgres { fill: #79c0ff; stroke: #79c0ff } .redis { fill: #ff7b72; stroke: #ff7b72 }
-    .elasticsearch { fill: #7ee787; stroke: #7ee787 }
+    .elasticsearch { fill: #7ee787; stroke: #7ee787 } .neo4j { fill: #56d4dd; stroke: #56d4dd }
+    .clickhouse { fill: #e3b341; stroke: #e3b341 } .mongodb { fill: #a5d66f; stroke: #a5d66f }
+    .prometheus { fill: #ffa657; stroke: #ffa657 }
   }";
 
 /// A case: the same work on each adapter.

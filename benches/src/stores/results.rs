@@ -14,7 +14,7 @@ pub const FILE_VARIABLE: &str = "EMPORIUM_BENCH_RESULTS";
 /// All parts; each bench replaces its own.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Results {
-    /// The comparisons by trait: `sessions`, `carts`, `search`, `events`.
+    /// The comparisons by trait, such as `sessions`.
     pub traits: BTreeMap<String, Part>,
     /// Session look-ups through the service's HTTP.
     pub open_loop: Option<OpenLoopPart>,
@@ -38,7 +38,7 @@ pub struct Part {
 /// Adapter against bare client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Comparison {
-    /// `postgres`, `redis`, `elasticsearch`.
+    /// `postgres`, `redis`, `elasticsearch`, `neo4j`, `clickhouse`, `mongodb`, `prometheus`.
     pub adapter: String,
     /// What was done.
     pub work: String,

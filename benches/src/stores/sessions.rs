@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use emporium_service_kit::stores::SESSIONS_STORE;
 use emporium_service_kit::{Clock, Environment, ServiceName};
 use emporium_sessions::model::{Role, Session};
-use emporium_sessions::store::{Admission, Begun, Marker, SessionStore};
+use emporium_sessions::store::{Admission, Begun, Marker, SessionStore, Spans};
 use emporium_sessions::token::{Hash, Partition, TokenHash};
 use emporium_sessions::{Sliding, Throttle};
 use sha2::{Digest, Sha256};
@@ -67,7 +67,13 @@ pub fn present() -> OffsetDateTime {
 
 /// The adapter that the environment's setting names.
 pub async fn open(environment: &Environment) -> anyhow::Result<Arc<dyn SessionStore>> {
-    Ok(emporium_sessions::store::open(environment, LIFETIME).await?.store)
+    let spans = Spans {
+        lifetime: LIFETIME,
+        window: Duration::minutes(5),
+    };
+    Ok(emporium_sessions::store::open_side(environment.clone(), spans)
+        .await?
+        .store)
 }
 
 /// What a login takes before it begins a session: the number of revocations so far.

@@ -12,6 +12,7 @@ use super::page;
 use super::places::{ElasticServer, Place, Postgres, RedisServer};
 use super::plan::Plan;
 use super::results::{Comparison, Part, Results, file};
+use super::servers::StoreServer;
 use super::steps::Stepper;
 use crate::machine::Machine;
 
@@ -22,6 +23,8 @@ pub enum Wanted {
     Redis(Durability),
     /// Elasticsearch.
     Elasticsearch,
+    /// Another server; with Neo4j, a Redis for what is cached.
+    Server(Store),
 }
 
 /// What workloads are made on.
@@ -34,6 +37,8 @@ pub struct Stage {
     pub redis: Option<RedisServer>,
     /// As above.
     pub elasticsearch: Option<ElasticServer>,
+    /// As above.
+    pub server: Option<StoreServer>,
     /// Adapters that do not run, and why.
     pub not_run: Vec<String>,
     /// Kept until the end: they hold connections.
@@ -44,25 +49,34 @@ impl Stage {
     /// Starts what the bench wants.
     pub async fn set(plan: Plan, wanted: Wanted) -> anyhow::Result<Self> {
         let postgres = tokio::task::spawn_blocking(Postgres::start).await??;
-        let (redis, elasticsearch, missing) = match wanted {
+        let (mut redis, mut elasticsearch, mut server) = (None, None, None);
+        let mut missing = Vec::new();
+        match wanted {
             Wanted::Redis(durability) => {
-                let redis = RedisServer::get(durability).await?;
-                let missing = redis.is_none().then_some(Store::Redis);
-                (redis, None, missing)
+                redis = RedisServer::get(durability).await?;
+                missing.extend(redis.is_none().then_some(Store::Redis));
             }
             Wanted::Elasticsearch => {
-                let elasticsearch = ElasticServer::get().await?;
-                let missing = elasticsearch.is_none().then_some(Store::Elasticsearch);
-                (None, elasticsearch, missing)
+                elasticsearch = ElasticServer::get().await?;
+                missing.extend(elasticsearch.is_none().then_some(Store::Elasticsearch));
             }
-        };
+            Wanted::Server(store) => {
+                server = StoreServer::get(store).await?;
+                missing.extend(server.is_none().then_some(store));
+                if store == Store::Neo4j {
+                    redis = RedisServer::get(Durability::None).await?;
+                    missing.extend(redis.is_none().then_some(Store::Redis));
+                }
+            }
+        }
         let remedy = |store: Store| format!("{store}: there is no server to be had; {}", store.remedy());
         Ok(Self {
             plan,
             postgres,
             redis,
             elasticsearch,
-            not_run: missing.map(remedy).into_iter().collect(),
+            server,
+            not_run: missing.into_iter().map(remedy).collect(),
             places: Vec::new(),
         })
     }

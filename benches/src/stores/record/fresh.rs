@@ -4,6 +4,44 @@ use uuid::Uuid;
 
 use super::Command;
 
+/// PostgreSQL's type of an id.
+const UUID_OID: u32 = 2950;
+/// And of an array of them, in which each has its length before it.
+const UUIDS_OID: u32 = 2951;
+const ARRAY_ID: [u8; 4] = [0, 0, 0, 16];
+/// In BSON: a length of 16, and the subtype of ids.
+const BSON_ID: [u8; 5] = [16, 0, 0, 0, 4];
+
+/// The ids that are values of their own in PostgreSQL's and MongoDB's commands, each once.
+pub fn ids_in(commands: &[Command]) -> Vec<Uuid> {
+    let mut ids = Vec::new();
+    for command in commands {
+        match command {
+            Command::Statement(statement) => {
+                let values = statement.parameters.iter().filter(|(oid, _)| *oid == UUID_OID);
+                ids.extend(values.filter_map(|(_, value)| Uuid::from_slice(value.as_deref()?).ok()));
+                let arrays = statement.parameters.iter().filter(|(oid, _)| *oid == UUIDS_OID);
+                for bytes in arrays.filter_map(|(_, value)| value.as_deref()) {
+                    ids.extend(after(bytes, &ARRAY_ID));
+                }
+            }
+            Command::MongoDb(commanded) => {
+                ids.extend(after(&commanded.bytes, &BSON_ID));
+            }
+            _ => {}
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    ids.retain(|id| seen.insert(*id));
+    ids
+}
+
+/// The ids that stand after a mark.
+fn after<'a>(bytes: &'a [u8], mark: &'a [u8]) -> impl Iterator<Item = Uuid> + 'a {
+    let starts = places(bytes, mark).map(|at| at + mark.len());
+    starts.filter_map(|at| Uuid::from_slice(bytes.get(at..at + 16)?).ok())
+}
+
 /// Where in a command's parts an id stands.
 #[derive(Debug, Clone, Copy)]
 struct Hole {
@@ -87,7 +125,9 @@ fn part_of(command: &mut Command, part: usize) -> Option<&mut [u8]> {
             .parameters
             .get_mut(part)
             .map(|(_, value)| value.as_deref_mut().unwrap_or_default()),
-        Command::Simple(_) => None,
+        Command::MongoDb(commanded) => (part == 0).then_some(commanded.bytes.as_mut_slice()),
+        // Nothing that is new each time goes to Neo4j here.
+        Command::Simple(_) | Command::Cypher(_) => None,
         Command::Http(request) => (part == 0).then_some(request.body.as_mut_slice()),
     }
 }
@@ -109,5 +149,33 @@ mod tests {
         let template = Template::new(vec![arguments(old)], &[old]);
         assert_eq!(template.places(), 3);
         assert_eq!(template.with(&[new]), [arguments(new)]);
+    }
+
+    #[test]
+    fn ids_are_found_in_values_arrays_and_documents() {
+        use super::super::{Commanded, Statement, Within};
+        let ids: Vec<Uuid> = (1..=3_u128)
+            .map(|number| Uuid::from_u128(u128::MAX / number))
+            .collect();
+        // One dimension, no NULL, the type, one element, from 1 on; the element's length.
+        let array: Vec<u8> = [1_u32, 0, UUID_OID, 1, 1, 16]
+            .into_iter()
+            .flat_map(u32::to_be_bytes)
+            .collect();
+        let statement = Statement {
+            sql: "".into(),
+            persistent: true,
+            parameters: vec![
+                (UUID_OID, Some(ids[0].as_bytes().to_vec())),
+                (UUIDS_OID, Some([array.as_slice(), ids[1].as_bytes()].concat())),
+                (UUID_OID, Some(ids[0].as_bytes().to_vec())),
+            ],
+        };
+        let document = Commanded {
+            within: Within::Nothing,
+            bytes: [BSON_ID.as_slice(), ids[2].as_bytes()].concat(),
+        };
+        let commands = [Command::Statement(statement), Command::MongoDb(document)];
+        assert_eq!(ids_in(&commands), ids);
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 requests with a length, and answers with a length or in chunks.
+//! HTTP/1.1 requests and answers, with a length or in chunks.
 
 use anyhow::{Context, anyhow};
 
@@ -15,21 +15,24 @@ pub fn requests(bytes: &mut Vec<u8>) -> anyhow::Result<Vec<Command>> {
         let httparse::Status::Complete(start) = head.parse(bytes)? else {
             return Ok(requests);
         };
-        let end = start + length(head.headers)?.unwrap_or(0);
-        let Some(body) = bytes.get(start..end) else {
+        let body = match header(head.headers, "transfer-encoding") {
+            Some(_) => chunked(&bytes[start..])?,
+            None => sized(&bytes[start..], length(head.headers)?.unwrap_or(0)),
+        };
+        let Some((body, used)) = body else {
             return Ok(requests);
         };
         requests.push(Command::Http(Request {
             method: head.method.unwrap_or_default().to_owned(),
             path: head.path.unwrap_or_default().to_owned(),
             content_type: header(head.headers, "content-type"),
-            body: body.to_vec(),
+            body,
         }));
-        bytes.drain(..end);
+        bytes.drain(..start + used);
     }
 }
 
-/// Takes the complete answers off the front of `bytes`; gives their bodies, without Elasticsearch's `took`.
+/// Takes the complete answers off the front of `bytes`; gives their bodies, of JSON without Elasticsearch's `took`.
 pub fn answer(bytes: &mut Vec<u8>) -> anyhow::Result<Vec<u8>> {
     let mut answer = Vec::new();
     loop {
@@ -39,20 +42,28 @@ pub fn answer(bytes: &mut Vec<u8>) -> anyhow::Result<Vec<u8>> {
             return Ok(answer);
         };
         let body = match length(head.headers)? {
-            Some(length) => bytes
-                .get(start..start + length)
-                .map(|body| (body.to_vec(), length)),
+            Some(length) => sized(&bytes[start..], length),
             None => chunked(&bytes[start..])?,
         };
         let Some((body, used)) = body else {
             return Ok(answer);
         };
-        let mut body: serde_json::Value =
-            serde_json::from_slice(&body).context("an answer that is no JSON")?;
-        strip(&mut body);
-        answer.extend(body.to_string().into_bytes());
+        let is_json = header(head.headers, "content-type").is_some_and(|kind| kind.contains("json"));
+        if is_json {
+            let mut body: serde_json::Value =
+                serde_json::from_slice(&body).context("an answer that is no JSON")?;
+            strip(&mut body);
+            answer.extend(body.to_string().into_bytes());
+        } else {
+            answer.extend(body);
+        }
         bytes.drain(..start + used);
     }
+}
+
+/// A body of this length, if all of it is there.
+fn sized(bytes: &[u8], length: usize) -> Option<(Vec<u8>, usize)> {
+    bytes.get(..length).map(|body| (body.to_vec(), length))
 }
 
 /// A body in chunks and how many bytes they take, if all of it is there.
@@ -124,14 +135,28 @@ mod tests {
         );
         assert_eq!(request.body, b"{}");
         let body = r#"{"took":3,"hits":{"total":1}}"#;
-        let mut told =
-            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
+        let json = "HTTP/1.1 200 OK\r\nContent-Type: application/json";
+        let mut told = format!("{json}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
         assert_eq!(answer(&mut told).unwrap(), br#"{"hits":{"total":1}}"#);
-        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let head = format!("{json}\r\nTransfer-Encoding: chunked\r\n\r\n");
         let mut told = format!("{head}5\r\n{{\"a\":\r\n2\r\n1}}\r\n0\r\n\r").into_bytes();
         assert!(answer(&mut told).unwrap().is_empty());
         told.push(b'\n');
         assert_eq!(answer(&mut told).unwrap(), br#"{"a":1}"#);
         assert!(told.is_empty());
+    }
+
+    #[test]
+    fn bodies_in_chunks_and_of_bytes_are_read() {
+        let mut bytes =
+            b"POST /?query=x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\x00\xff\r\n0\r\n\r\n"
+                .to_vec();
+        let [Command::Http(request)] = &requests(&mut bytes).unwrap()[..] else {
+            panic!("one request")
+        };
+        assert_eq!((&request.body[..], bytes.len()), (&b"\x00\xff"[..], 0));
+        let mut told =
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n\x00\xff".to_vec();
+        assert_eq!(answer(&mut told).unwrap(), b"\x00\xff");
     }
 }

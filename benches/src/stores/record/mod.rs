@@ -15,8 +15,10 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+mod bolt;
 pub mod fresh;
 mod http;
+mod mongodb;
 mod postgres;
 mod redis;
 
@@ -29,10 +31,14 @@ pub enum Protocol {
     Postgres,
     /// HTTP/1.1.
     Http,
+    /// Neo4j's.
+    Bolt,
+    /// MongoDB's `OP_MSG`.
+    MongoDb,
 }
 
 /// One thing that a client asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// A Redis command with its arguments.
     Redis(Vec<Vec<u8>>),
@@ -42,6 +48,43 @@ pub enum Command {
     Simple(String),
     /// An HTTP request.
     Http(Request),
+    /// A statement of Neo4j's; `BEGIN`, `COMMIT` and `ROLLBACK` are [`Simple`](Command::Simple) ones.
+    Cypher(Box<Cypher>),
+    /// A MongoDB command.
+    MongoDb(Commanded),
+}
+
+/// A statement of Neo4j's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cypher {
+    /// Its text.
+    pub text: String,
+    /// Its parameters.
+    pub parameters: neo4rs::BoltMap,
+}
+
+/// A MongoDB command without what the driver adds to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commanded {
+    /// Whether it is of a transaction.
+    pub within: Within,
+    /// BSON.
+    pub bytes: Vec<u8>,
+}
+
+/// What a MongoDB command is to a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Within {
+    /// It has none.
+    Nothing,
+    /// Its first.
+    Beginning,
+    /// One of it.
+    Transaction,
+    /// Its end.
+    Committing,
+    /// Its end, with nothing changed.
+    Aborting,
 }
 
 /// A statement with parameters.
@@ -69,7 +112,7 @@ pub struct Request {
 }
 
 /// What one operation said to the server, and what it was told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Exchange {
     /// In the order in which they were sent.
     pub commands: Vec<Command>,
@@ -212,6 +255,9 @@ struct Connection {
     /// Rows of a statement whose end has not come.
     rows: Vec<Vec<u8>>,
     state: postgres::Prepared,
+    /// Whether both have said which version they speak.
+    greeted: [bool; 2],
+    waited: mongodb::Waited,
 }
 
 impl Reader {
@@ -228,6 +274,8 @@ impl Reader {
                     Protocol::Redis => redis::commands(&mut connection.asked)?,
                     Protocol::Postgres => postgres::commands(&mut connection.asked, &mut connection.state)?,
                     Protocol::Http => http::requests(&mut connection.asked)?,
+                    Protocol::Bolt => bolt::commands(&mut connection.asked, &mut connection.greeted[0])?,
+                    Protocol::MongoDb => mongodb::commands(&mut connection.asked, &mut connection.waited)?,
                 };
                 exchange.commands.extend(commands);
             } else {
@@ -236,6 +284,8 @@ impl Reader {
                     Protocol::Redis => std::mem::take(&mut connection.told),
                     Protocol::Postgres => postgres::answer(&mut connection.told, &mut connection.rows)?,
                     Protocol::Http => http::answer(&mut connection.told)?,
+                    Protocol::Bolt => bolt::answer(&mut connection.told, &mut connection.greeted[1]),
+                    Protocol::MongoDb => mongodb::answer(&mut connection.told, &mut connection.waited)?,
                 };
                 exchange.answer.extend(answer);
             }

@@ -1,0 +1,14 @@
+//! Analytics on every store that can be had. `benches/README.md` says how to read it.
+
+use std::process::ExitCode;
+
+use emporium_benches::stores::{analytics, stage};
+use emporium_test_kit::stores::Store;
+
+fn main() -> ExitCode {
+    stage::bench(
+        "analytics",
+        stage::Wanted::Server(Store::ClickHouse),
+        analytics::workloads,
+    )
+}
