@@ -43,6 +43,39 @@ pub fn baskets(folder: &Path, baskets: &[(&str, u8, &str, &[u32])]) -> PathBuf {
     written(folder, &text)
 }
 
+/// A season of 60 customers who buy what goes with what they bought before, and some of the best-sellers: enough for lists whose
+/// places are close to each other. The same each time.
+pub fn season(folder: &Path) -> PathBuf {
+    let mut text = format!("{HEADER}\n");
+    let mut draw = 42_u64;
+    let mut below = |bound: u64| {
+        // An ordinary linear congruential generator (Knuth's constants): its upper bits are good enough for this.
+        draw = draw
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (draw >> 33) % bound
+    };
+    for invoice in 0..480_u64 {
+        let (customer, day, hour) = (below(60), 1 + invoice / 16, 8 + below(10));
+        for _ in 0..=below(9) {
+            let good = match below(4) {
+                0 => below(6),
+                _ => 6 + (customer % 7) * 12 + below(14),
+            };
+            writeln!(
+                text,
+                "{},{}a,TIN NUMBER {good},{},2011-06-{day:02} {hour:02}:00:00,1.50,{},United Kingdom",
+                500_000 + invoice,
+                20_000 + good,
+                1 + below(12),
+                12_000 + customer
+            )
+            .unwrap();
+        }
+    }
+    written(folder, &text)
+}
+
 fn written(folder: &Path, text: &str) -> PathBuf {
     let path = folder.join("gift-shop.csv");
     std::fs::write(&path, text).unwrap();

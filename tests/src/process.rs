@@ -14,6 +14,8 @@ use emporium_test_kit::Caller;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::stores::Targets;
+
 /// How to start the program.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -23,6 +25,8 @@ pub struct Options {
     pub port: Option<u16>,
     /// Further environment variables.
     pub env: Vec<(String, String)>,
+    /// Whom to tell where the shop is: a Prometheus that is there before it.
+    pub targets: Option<Targets>,
 }
 
 impl Options {
@@ -85,6 +89,9 @@ impl ShopProcess {
         let running: Value = serde_json::from_str(&text).unwrap();
         self.urls = serde_json::from_value(running["urls"].clone()).unwrap();
         self.databases = serde_json::from_value(running["databases"].clone()).unwrap();
+        if let Some(targets) = &options.targets {
+            targets.are_of(&self.urls["monitoring"], self.path());
+        }
     }
 
     /// Waits until the program has printed this.

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use emporium_test_kit::stores;
 use emporium_tests::process::without_settings;
 use emporium_tests::{Options, ShopProcess, datasets, gift_shop};
 use serde_json::Value;
@@ -166,6 +167,65 @@ async fn figures_of_a_few_baskets_are_exact_from_a_file_and_from_a_shop() {
     let import = command(shop.path(), &["import", "online-retail", path]);
     assert!(import.status.success(), "{import:?}");
     assert_eq!(figures(&evaluate(shop.path(), &split)), of_file);
+}
+
+/// Not figures that happen to agree: every customer's list, place by place.
+#[tokio::test]
+async fn lists_on_neo4j_are_the_lists_on_postgresql() {
+    let Some(neo4j) = stores::neo4j().await else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = gift_shop::season(folder.path());
+    let shop = format!("{}?shop=evaluation-{}", neo4j.url, uuid::Uuid::new_v4().simple());
+    let lists = |on: &[&str], name: &str| {
+        let dump = folder.path().join(name);
+        let fixed = [
+            "--split",
+            "2011-06-20",
+            "--format",
+            "json",
+            "--dump",
+            dump.to_str().unwrap(),
+        ];
+        let arguments = [&fixed[..], on, &[file.to_str().unwrap()]].concat();
+        let figures = figures(&evaluate(folder.path(), &arguments));
+        (figures, std::fs::read_to_string(dump).unwrap())
+    };
+    let (figures, on_postgresql) = lists(&[], "postgresql.csv");
+    let of_service = on_postgresql.lines().filter(|line| line.starts_with("service,"));
+    assert!(of_service.count() > 2 * 30 * 10, "{figures}");
+    let on = ["--on", shop.as_str()];
+    let (figures_on_neo4j, on_neo4j) = lists(&on, "neo4j.csv");
+    let differ = on_postgresql
+        .lines()
+        .zip(on_neo4j.lines())
+        .find(|(one, other)| one != other);
+    assert_eq!(differ, None, "the first place that differs");
+    assert_eq!((figures, on_postgresql), (figures_on_neo4j, on_neo4j));
+    // What has learnt once would learn twice.
+    let arguments = [
+        "--split",
+        "2011-06-20",
+        "--on",
+        shop.as_str(),
+        file.to_str().unwrap(),
+    ];
+    refused(
+        &evaluate(folder.path(), &arguments),
+        &["has orders already", "empty"],
+    );
+    let arguments = [
+        "--split",
+        "2011-06-20",
+        "--on",
+        "neo4j://h/d/e",
+        file.to_str().unwrap(),
+    ];
+    refused(
+        &evaluate(folder.path(), &arguments),
+        &["EMPORIUM_RECOMMENDATIONS_STORE", "neo4j://"],
+    );
 }
 
 /// Minutes in an unoptimised build.

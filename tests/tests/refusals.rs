@@ -178,6 +178,8 @@ async fn keys_written_for_services_apart_let_them_know_each_other() {
             & 0o777,
         0o600
     );
+    let token = std::fs::read_to_string(out.join("prometheus.token")).unwrap();
+    assert_eq!(token.len(), 64, "for a Prometheus");
     // One service alone, on a database of its own, called with a key from the files.
     let server = emporium_test_kit::TestPostgres::get().await;
     let (database, bus) = (

@@ -103,8 +103,8 @@ fn wrong_settings_of_stores_are_told_before_anything_is_started() {
         ),
         (
             "EMPORIUM_RECOMMENDATIONS_CACHE",
-            format!("redis://u:{SECRET}@h"),
-            vec!["this version keeps no shelves"],
+            format!("elasticsearch://u:{SECRET}@h"),
+            vec!["\"elasticsearch\""],
         ),
         (
             "EMPORIUM_CART_STORE",

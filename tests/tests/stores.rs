@@ -54,7 +54,7 @@ async fn without_a_shop_the_stores_that_are_set_are_asked() {
     let output = stores_of(&data, &[], "json");
     assert!(output.status.success(), "{output:?}");
     let all = rows(&output);
-    assert_eq!(all.len(), 12, "{all:?}");
+    assert_eq!(all.len(), 13, "{all:?}");
     for row in &all {
         assert_eq!(
             (&row["adapter"], &row["error"]),
@@ -114,6 +114,44 @@ async fn without_a_shop_the_stores_that_are_set_are_asked() {
     );
 }
 
+/// The same set, looked at before a start: every adapter is asked as what it is.
+#[tokio::test]
+async fn without_a_shop_every_specialised_store_tells_of_itself() {
+    let Some(stores) = Polyglot::get().await else {
+        return;
+    };
+    let options = stores.options(Options::default());
+    let settings: Vec<(&str, &str)> = (options.env.iter())
+        .map(|(name, url)| (name.as_str(), url.as_str()))
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let output = stores_of(&folder.path().join("none"), &settings, "json");
+    assert!(output.status.success(), "{output:?}");
+    let all = rows(&output);
+    for (service, role, adapter) in [
+        ("sessions", "store", "redis"),
+        ("carts", "store", "redis"),
+        ("catalog", "search", "elasticsearch"),
+        ("recommendations", "store", "neo4j"),
+        ("recommendations", "cache", "redis"),
+        ("reviews", "store", "mongodb"),
+        ("analytics", "store", "clickhouse"),
+        ("monitoring", "store", "prometheus"),
+        ("event bus", "events", "redis"),
+    ] {
+        let row = row(&all, service, role);
+        assert_eq!(
+            (&row["adapter"], &row["error"]),
+            (&adapter.into(), &Value::Null),
+            "{row}"
+        );
+        assert!(
+            row["version"].is_string() && row["durability"].is_string(),
+            "{row}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn of_a_running_shop_every_service_tells() {
     let shop = ShopProcess::start(PROGRAM, &Options::default()).await;
@@ -167,7 +205,16 @@ async fn specialised_stores_are_shown_with_what_they_lack_and_when_they_are_away
         .lines()
         .find(|line| line.starts_with("carts ") && line.contains(" at "));
     assert!(carts.is_some_and(|line| line.ends_with(&at)), "{said}");
-    for name in ["sessions", "catalog", "event bus"] {
+    for name in [
+        "sessions",
+        "catalog",
+        "recommendations ",
+        "recommendations (cache)",
+        "reviews",
+        "analytics",
+        "monitoring",
+        "event bus",
+    ] {
         assert!(
             said.lines()
                 .any(|line| line.starts_with(name) && line.contains(" at 127.0.0.1:")),
@@ -186,9 +233,24 @@ async fn specialised_stores_are_shown_with_what_they_lack_and_when_they_are_away
         ("carts", "store", "redis"),
         ("catalog", "store", "postgresql"),
         ("catalog", "search", "elasticsearch"),
+        ("recommendations", "store", "neo4j"),
+        ("recommendations", "cache", "redis"),
+        ("reviews", "store", "mongodb"),
+        ("analytics", "store", "clickhouse"),
+        ("monitoring", "store", "prometheus"),
         ("orders", "events", "redis"),
+        ("reviews", "events", "redis"),
     ] {
-        assert_eq!(row(&all, service, role)["adapter"], adapter);
+        let row = row(&all, service, role);
+        assert_eq!(
+            (&row["adapter"], &row["error"]),
+            (&adapter.into(), &Value::Null),
+            "{row}"
+        );
+        assert!(
+            row["version"].is_string() && row["latency_ms"].is_number(),
+            "{row}"
+        );
     }
     // Once a second to the disk is less than the contract wants, so it is declared and said in words.
     let lacks = row(&all, "carts", "store")["lacks"].as_array().unwrap().clone();

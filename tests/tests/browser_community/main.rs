@@ -226,16 +226,16 @@ async fn answer_and_hide(browser: &WebDriver, stage: &Stage, way: Way, title: &s
     browser.goto(stage.url("/admin/reviews")).await.unwrap();
     let entry = format!("//li[contains(., '{title}')]");
     let inside = async |path: &str| browser.find(By::XPath(format!("{entry}{path}"))).await.unwrap();
+    let press = async |button: &str| {
+        let button = inside(&format!("//button[{button}]")).await;
+        button.click().await.unwrap();
+    };
     inside("//textarea")
         .await
         .send_keys("Thank you; it is meant to be heavy.")
         .await
         .unwrap();
-    inside("//button[contains(., 'Save answer')]")
-        .await
-        .click()
-        .await
-        .unwrap();
+    press("contains(., 'Save answer')").await;
     let visitor = async || {
         stage
             .shop
@@ -255,11 +255,7 @@ async fn answer_and_hide(browser: &WebDriver, stage: &Stage, way: Way, title: &s
         .send_keys("Only a test")
         .await
         .unwrap();
-    inside("//button[starts-with(., 'Hide')]")
-        .await
-        .click()
-        .await
-        .unwrap();
+    press("starts-with(., 'Hide')").await;
     eventually("it is hidden", 10, async || {
         (!visitor().await.contains(title)).then_some(())
     })
@@ -270,11 +266,7 @@ async fn answer_and_hide(browser: &WebDriver, stage: &Stage, way: Way, title: &s
         .goto(stage.url("/admin/reviews?state=hidden"))
         .await
         .unwrap();
-    inside("//button[starts-with(., 'Show again')]")
-        .await
-        .click()
-        .await
-        .unwrap();
+    press("starts-with(., 'Show again')").await;
     eventually("it is back", 10, async || {
         visitor().await.contains(title).then_some(())
     })
