@@ -23,8 +23,8 @@ use crate::prepare::{Material, copy_of, execute, superuser_of};
 use crate::process::{Shop, cluster};
 
 /// What the shop does by itself, or after a request was answered, is no part of the request: events are numbered, published
-/// and consumed, and what is due or old is looked for.
-const BACKGROUND: [&str; 16] = [
+/// and consumed, what is due or old is looked for, and every second where a store's data is.
+const BACKGROUND: [&str; 18] = [
     "_outbox_number(",
     "_outbox_head",
     "_outbox WHERE position",
@@ -40,6 +40,8 @@ const BACKGROUND: [&str; 16] = [
     "FROM catalog_search_count",
     "FROM catalog_recount",
     "DELETE FROM orders_idempotency",
+    "_move_standing",
+    "FROM catalog_places",
     "SELECT 1",
 ];
 /// No answer to a customer waits for these: one counts what others tell it, the other one measures them, each in its own time.

@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_said_to_be_missing() {
         let text = figures(&Results::default());
-        assert_eq!(text.matches("Not measured yet.").count(), 4, "{text}");
+        assert_eq!(text.matches("Not measured yet.").count(), 5, "{text}");
         let page = format!("a\n{}\nold\n{}\nb\n", MARKS.begin, MARKS.end);
         let page = put(&page, MARKS, &text).unwrap();
         assert!(

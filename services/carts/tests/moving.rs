@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use emporium_carts::model::{CartKey, CartKind};
 use emporium_carts::store::{self, CartStore, Moment, Purchase, SetLine};
@@ -14,6 +15,7 @@ use emporium_service_kit::{Clock, ServiceName, StoreError};
 use emporium_test_kit::eventually;
 use emporium_test_kit::moving::{Home, Instance};
 use emporium_test_kit::stores::{Durability, OwnStore, own_redis};
+use futures::poll;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use time::Duration;
@@ -78,11 +80,10 @@ macro_rules! until_done {
     };
 }
 
-/// Of which product.
-const PRODUCT: Uuid = Uuid::from_u128(1);
 /// What each round leaves in the cart: the visitor's units less those that are bought.
 const LEFT: u32 = 2;
-const ROUNDS_MAX: i64 = 490;
+/// A line takes what so many rounds leave.
+const ROUNDS_A_PRODUCT: i64 = 490;
 
 impl Customer {
     fn new() -> Arc<Self> {
@@ -102,8 +103,9 @@ impl Customer {
             id: self.visitor,
         };
         let (step, saga_id) = *self.at.lock().unwrap();
+        let product = self.product();
         if step < Step::Filled {
-            let set = until_done!(store.set_line(visitor, PRODUCT, 5, at()));
+            let set = until_done!(store.set_line(visitor, product, 5, at()));
             assert_ne!(set, SetLine::Full);
             self.at.lock().unwrap().0 = Step::Filled;
         }
@@ -114,7 +116,7 @@ impl Customer {
         let bought = Purchase {
             user_id: self.user,
             saga_id,
-            quantities: [(PRODUCT, 5 - LEFT)].into(),
+            quantities: [(product, 5 - LEFT)].into(),
             remembered_until: at().expires_at,
         };
         if step < Step::Bought {
@@ -128,8 +130,7 @@ impl Customer {
     }
 
     async fn run(&self, store: Arc<dyn CartStore>, stop: Arc<AtomicBool>) {
-        // Until the cart is as full as a line may be.
-        while !stop.load(Ordering::SeqCst) && self.rounds() < ROUNDS_MAX {
+        while !stop.load(Ordering::SeqCst) {
             self.round(store.as_ref()).await;
         }
     }
@@ -138,10 +139,16 @@ impl Customer {
         self.rounds.load(Ordering::SeqCst)
     }
 
+    /// What this round is about.
+    fn product(&self) -> Uuid {
+        Uuid::from_u64_pair(1, (self.rounds() / ROUNDS_A_PRODUCT).unsigned_abs())
+    }
+
     /// Nothing lost, nothing doubled.
     async fn check(&self, store: &dyn CartStore) {
         let cart = store.find(CartKey::user(self.user), at().now).await.unwrap();
-        let found = cart.map_or(0, |cart| i64::from(cart.lines[&PRODUCT].quantity));
+        let lines = cart.iter().flat_map(|cart| cart.lines.values());
+        let found: i64 = lines.map(|line| i64::from(line.quantity)).sum();
         assert_eq!(found, self.rounds() * i64::from(LEFT));
     }
 }
@@ -235,6 +242,54 @@ async fn there_and_back_under_traffic_loses_and_doubles_nothing() {
             "{} rounds; {outcome:?}",
             customers.iter().map(|one| one.rounds()).sum::<i64>()
         );
+    }
+}
+
+/// Like a process that is stopped: its work is taken over and ends, and when it wakes up, it is in the middle of writing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_was_stopped_while_it_copied_writes_nothing_later() {
+    let Some(redis) = redis().await else { return };
+    let home = home().await;
+    let stopped = home.start_by_hand("", store::open_side).await.unwrap();
+    let carts: Vec<CartKey> = (0..400).map(|_| CartKey::user(Uuid::new_v4())).collect();
+    for key in &carts {
+        gated(&stopped)
+            .set_line(*key, Uuid::from_u128(1), 5, at())
+            .await
+            .unwrap();
+    }
+    stopped.ask(&redis.url, false).await;
+    let there = store::open_side(home.environment(&redis.url)).await.unwrap();
+    let copied = there.copied.unwrap().records;
+    let mut working = loop {
+        stopped.moving.look().await.unwrap();
+        let mut step = Box::pin(stopped.moving.step());
+        let is_caught = loop {
+            match poll!(&mut step) {
+                Poll::Ready(_) => break false,
+                Poll::Pending => tokio::task::yield_now().await,
+            }
+            let some = copied.keys(None, 1_000).await.unwrap().keys.len();
+            if some > 0 && some < carts.len() / 2 {
+                break true;
+            }
+        };
+        if is_caught {
+            break step;
+        }
+    };
+
+    let next = start(&home, "").await;
+    assert_eq!(next.ended().await.ending, Ending::Switched);
+    for key in &carts {
+        gated(&next).clear(*key, at()).await.unwrap();
+    }
+    // It wakes up, and reads the record sooner than it goes on.
+    stopped.moving.look().await.unwrap();
+    working.as_mut().await.unwrap_err();
+    for key in &carts {
+        let found = gated(&next).find(*key, at().now).await.unwrap();
+        assert!(found.is_none_or(|cart| cart.lines.is_empty()), "it was cleared");
     }
 }
 
@@ -436,7 +491,7 @@ async fn a_shadow_tells_what_differs() {
         .unwrap()
         .store;
     let key = CartKey::user(customer.user);
-    there.set_line(key, PRODUCT, 77, at()).await.unwrap();
+    there.set_line(key, customer.product(), 77, at()).await.unwrap();
     customer.check(store.as_ref()).await;
     let told = shadow(|_, different| different == 1).await;
     assert!(told.differences[0].contains("77"), "{told:?}");

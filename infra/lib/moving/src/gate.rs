@@ -16,8 +16,9 @@
 //! 5. The switch is one compare-and-swap of the target's record, from filled to serving; the source's follows. An instance writes
 //!    to the target only after it has read in the source's record that it was left. Until an instance has read that, what it
 //!    reads in the source counts only if the record says afterwards that the source was not left yet.
+//! 6. Whoever copies, and was stopped for longer than its [lease](crate::lease), sends nothing more to the target: its work may
+//!    have been taken over by then, and the target may serve.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::lease::Lease;
 use crate::record::Standing;
 use crate::register::{self, Journal};
 use crate::shadow::ShadowLog;
@@ -127,24 +129,19 @@ struct Inner<S: ?Sized> {
     /// Told of every change of the view.
     changed: watch::Sender<()>,
     shadow: ShadowLog,
-    started: Instant,
-    /// Until when what was read counts, in milliseconds after `started`.
-    valid_until: AtomicU64,
+    lease: Lease,
 }
 
 impl<S: ?Sized> Gate<S> {
     pub(crate) fn new(here: Arc<Side<S>>, valid_until: Instant) -> Self {
         let view = View::serving(here);
-        let gate = Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             view: Mutex::new(view),
             flight: Arc::default(),
             changed: watch::Sender::new(()),
             shadow: ShadowLog::default(),
-            started: Instant::now(),
-            valid_until: AtomicU64::new(0),
-        }));
-        gate.count_until(valid_until);
-        gate
+            lease: Lease::new(valid_until),
+        }))
     }
 
     /// The view now.
@@ -160,11 +157,9 @@ impl<S: ?Sized> Gate<S> {
         self.0.changed.send_replace(());
     }
 
-    /// What was read counts until then.
-    pub(crate) fn count_until(&self, until: Instant) {
-        let millis = until.saturating_duration_since(self.0.started).as_millis();
-        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-        self.0.valid_until.fetch_max(millis, Ordering::SeqCst);
+    /// For how long what was read counts.
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.0.lease
     }
 
     /// What was compared.
@@ -177,16 +172,6 @@ impl<S: ?Sized> Gate<S> {
         self.view().here
     }
 
-    fn is_valid(&self) -> Result<(), StoreError> {
-        let now = self.0.started.elapsed().as_millis();
-        if now <= u128::from(self.0.valid_until.load(Ordering::SeqCst)) {
-            return Ok(());
-        }
-        Err(StoreError::Unavailable(
-            "this instance could not read lately where the data is".into(),
-        ))
-    }
-
     /// Asks the store that serves. While a move is shadowed, the other one is asked too, and a difference is told.
     pub async fn read<T, F, R>(&self, ask: F) -> Result<T, StoreError>
     where
@@ -194,7 +179,7 @@ impl<S: ?Sized> Gate<S> {
         F: Fn(Arc<S>) -> R,
         R: Future<Output = Result<T, StoreError>>,
     {
-        self.is_valid()?;
+        self.0.lease.check()?;
         let (view, given) = loop {
             let view = self.view();
             let given = ask(view.here.store.clone()).await?;
@@ -221,11 +206,11 @@ impl<S: ?Sized> Gate<S> {
                     // This instance's task reads that, too. The sender lives as long as the gate.
                     let _ = tokio::time::timeout(WAIT_MAX, changed.changed()).await;
                 }
-                self.is_valid()?;
+                self.0.lease.check()?;
                 return Ok(false);
             }
         }
-        self.is_valid()?;
+        self.0.lease.check()?;
         Ok(true)
     }
 
@@ -282,7 +267,7 @@ impl<S: ?Sized> Gate<S> {
             // One that failed may have been made nevertheless.
             marking.note().await?;
         }
-        self.is_valid()?;
+        self.0.lease.check()?;
         done
     }
 
@@ -302,7 +287,7 @@ impl<S: ?Sized> Gate<S> {
             })?;
             apply(there).await?;
         }
-        self.is_valid()?;
+        self.0.lease.check()?;
         Ok(done)
     }
 
@@ -326,7 +311,7 @@ impl<S: ?Sized> Gate<S> {
                 "the data is being moved to another store; writes go on in a moment".into(),
             )
         })?;
-        self.is_valid()?;
+        self.0.lease.check()?;
         Ok(open)
     }
 }

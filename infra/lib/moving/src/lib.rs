@@ -12,6 +12,7 @@
 
 mod check;
 pub mod gate;
+mod lease;
 mod mover;
 pub mod places;
 pub mod postgres;

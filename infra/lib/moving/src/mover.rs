@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use emporium_service_kit::auth::ServiceName;
 use emporium_service_kit::report::Inspect;
-use emporium_service_kit::{Environment, StartError};
+use emporium_service_kit::{Environment, StartError, StoreError};
 use futures::future::BoxFuture;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::check;
 use crate::gate::{Gate, Timing};
+use crate::lease::Term;
 use crate::record::{Ending, Move, Outcome, Phase, Report, Standing};
 use crate::register;
 use crate::seal::Sealer;
@@ -88,6 +89,8 @@ pub(crate) struct Notes {
     pub acknowledged: Option<Instant>,
     /// Since when writes wait.
     pub closed: Option<Instant>,
+    /// The time in which it may do the present step.
+    pub term: Option<Term>,
     pub report: Report,
 }
 
@@ -214,6 +217,8 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
     /// call it.
     pub async fn step(&self) -> anyhow::Result<Step> {
         let view = self.0.gate.view();
+        let term = self.0.gate.lease().term();
+        self.note(|notes| notes.term = Some(term));
         let (_, standing) = register::standing(view.here.register.as_ref()).await?;
         let Standing::Moving(moving) = standing else {
             return Ok(Step::Idle);
@@ -274,6 +279,16 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
 
     pub(crate) fn note<T>(&self, change: impl FnOnce(&mut Notes) -> T) -> T {
         change(&mut self.0.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes to the store that is filled, as long as nobody else can have taken the present step over.
+    pub(crate) async fn held<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let term = self.note(|notes| notes.term.clone());
+        let term = term.unwrap_or_else(|| self.0.gate.lease().term());
+        term.hold(work).await
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {
@@ -360,7 +375,7 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
                 return Ok(());
             }
             if let Some(copied) = &there.copied {
-                copied.records.clear().await?;
+                self.held(copied.records.clear()).await?;
             }
             if let Some(built) = &there.built {
                 built.clear().await?;

@@ -44,7 +44,7 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
                     if view.moving.is_some() {
                         self.0.gate.change(View::serving(view.here)).await;
                     }
-                    self.0.gate.count_until(read_at + self.0.timing.valid);
+                    self.0.gate.lease().extend(read_at + self.0.timing.valid);
                     return Ok(false);
                 }
                 Standing::Moving(moving) => {
@@ -113,7 +113,7 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
         }
         self.note(|notes| notes.acknowledged = Some(read_at));
         // Only what was told counts: whoever does the work takes those for dead who do not tell.
-        self.0.gate.count_until(read_at + self.0.timing.valid);
+        self.0.gate.lease().extend(read_at + self.0.timing.valid);
         Ok(true)
     }
 

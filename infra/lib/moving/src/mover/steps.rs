@@ -85,7 +85,7 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
         let there = self.target(moving).await?;
         if !moving.emptied {
             if let Some(copied) = &there.copied {
-                copied.records.clear().await?;
+                self.held(copied.records.clear()).await?;
             }
             self.change_own(here, moving.id, |moving| moving.emptied = true)
                 .await?;
@@ -111,7 +111,8 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
         let copied = if some.keys.is_empty() {
             0
         } else {
-            copy(from.records.as_ref(), to.records.as_ref(), &some.keys).await?
+            self.held(copy(from.records.as_ref(), to.records.as_ref(), &some.keys))
+                .await?
         };
         self.change_own(here, moving.id, |moving| {
             moving.copied += copied;
@@ -166,10 +167,12 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
         let marks = from.journal.noted(max).await?;
         if !marks.is_empty() {
             let keys: Vec<String> = marks.iter().map(|mark| mark.key.clone()).collect();
-            copy(from.records.as_ref(), to.records.as_ref(), &keys).await?;
+            self.held(copy(from.records.as_ref(), to.records.as_ref(), &keys))
+                .await?;
             from.journal.forget(&marks).await?;
         }
-        let more_of_log = copy_log(from.records.as_ref(), to.records.as_ref()).await?;
+        let log = copy_log(from.records.as_ref(), to.records.as_ref());
+        let more_of_log = self.held(log).await?;
         Ok(marks.len() >= max || more_of_log)
     }
 }

@@ -8,7 +8,7 @@ use super::client::ClickHouse;
 
 /// In their order, from version 1 on. Every statement may be repeated: whoever dies in the middle is followed by somebody who
 /// begins that version again, and two that start at once do the same.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_tables.sql"),
     include_str!("migrations/0002_activity.sql"),
     include_str!("migrations/0003_moving.sql"),
