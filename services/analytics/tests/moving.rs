@@ -15,7 +15,7 @@ use emporium_moving::record::{Ending, Phase};
 use emporium_service_kit::days::Days;
 use emporium_service_kit::stores::ANALYTICS_STORE;
 use emporium_service_kit::{Clock, Currency, Environment, ServiceName, StartError, StoreError};
-use emporium_test_kit::moving::{Home, Instance};
+use emporium_test_kit::moving::{Home, Instance, pace};
 use emporium_test_kit::projection::deliver;
 use emporium_test_kit::stores::{OwnStore, own_clickhouse};
 use emporium_test_kit::{Owners, eventually};
@@ -26,13 +26,10 @@ use support::{confirmed, product};
 use time::format_description::well_known::Rfc3339;
 use time::{Date, Duration, OffsetDateTime};
 use tokio::task::JoinHandle;
-use tokio::time::interval;
 use uuid::{Builder, Uuid};
 
 const UNBOUNDED: i64 = 1_000_000;
 const VISITORS: usize = 40;
-/// Between two orders, and two visits of an instance. A store that takes less than what comes in is never filled.
-const PACE: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// The owners of events, and the gateway, which tells of visitors.
 struct Shop {
@@ -171,7 +168,7 @@ impl Shop {
         let stop = Arc::new(AtomicBool::new(false));
         let (shop, stopped) = (self.clone(), stop.clone());
         let mut tasks = vec![tokio::spawn(async move {
-            let mut pace = interval(PACE);
+            let mut pace = pace();
             while !stopped.load(Ordering::SeqCst) {
                 pace.tick().await;
                 shop.order().await;
@@ -180,7 +177,7 @@ impl Shop {
         for instance in instances {
             let (shop, stopped, store) = (self.clone(), stop.clone(), instance.store.clone());
             tasks.push(tokio::spawn(async move {
-                let mut pace = interval(PACE);
+                let mut pace = pace();
                 while !stopped.load(Ordering::SeqCst) {
                     pace.tick().await;
                     shop.visit(store.as_ref()).await;

@@ -14,7 +14,7 @@ use emporium_recommendations::model::{Scope, Suggestion};
 use emporium_recommendations::store::{self, Group, PROJECTION, RecommendationStore, Subject};
 use emporium_service_kit::stores::RECOMMENDATIONS_STORE;
 use emporium_service_kit::{Environment, ServiceName, StartError};
-use emporium_test_kit::moving::{Home, Instance};
+use emporium_test_kit::moving::{Home, Instance, pace};
 use emporium_test_kit::projection::deliver;
 use emporium_test_kit::stores::{neo4j, own_neo4j};
 use emporium_test_kit::{Owners, eventually};
@@ -93,7 +93,9 @@ impl Shop {
         let stop = Arc::new(AtomicBool::new(false));
         let (shop, stopped) = (self.clone(), stop.clone());
         let task = tokio::spawn(async move {
+            let mut pace = pace();
             while !stopped.load(Ordering::SeqCst) {
+                pace.tick().await;
                 shop.order().await;
             }
         });

@@ -7,6 +7,7 @@ use emporium_moving::record::{Ending, Outcome};
 use emporium_moving::{MoveRequest, MoveStatus, Moving, Side, Step, Timing};
 use emporium_service_kit::{Clock, Environment, ServiceName, StartError};
 use tokio::task::JoinHandle;
+use tokio::time::Interval;
 
 use crate::postgres::{TestDatabase, TestPostgres};
 use crate::service::{Keys, bus_database, environment};
@@ -20,6 +21,11 @@ pub const TIMING: Timing = Timing {
 };
 /// Longest time that a small move may take, in seconds.
 const MOVE_MAX: u64 = 120;
+
+/// How fast orders and visitors come in: a store that takes less than comes in is never filled.
+pub fn pace() -> Interval {
+    tokio::time::interval(Duration::from_millis(10))
+}
 
 /// Where instances of a service find themselves: its own database, a bus, its secret.
 pub struct Home {

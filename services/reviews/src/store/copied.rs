@@ -27,6 +27,8 @@ use crate::model::Review;
 mod content;
 mod key;
 
+#[cfg(test)]
+pub(super) use content::canonical;
 pub(super) use key::RecordKey;
 
 /// Where the service's events come from.

@@ -93,7 +93,7 @@ fn record(key: RecordKey, content: &impl Serialize) -> Result<Record, StoreError
 }
 
 /// The same object in one spelling: stores have fields in orders of their own, and PostgreSQL's numbers know no zero below zero.
-fn canonical(attributes: Attributes) -> Attributes {
+pub(in crate::store) fn canonical(attributes: Attributes) -> Attributes {
     let mut fields: Vec<(String, Value)> = attributes.into_iter().collect();
     fields.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     fields

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::attributes::{AttributeFilter, Attributes};
 use crate::listing::{LOOK_MAX, ProductReviews, Sort, Viewer};
 use crate::store::ReviewStore;
+use crate::store::copied::canonical;
 
 const REVIEWS: usize = 60;
 const FILTERS: usize = 150;
@@ -77,7 +78,7 @@ async fn found(store: &dyn ReviewStore, product_id: Uuid, filter: &str) -> Vec<S
     let mut shapes: Vec<String> = found
         .items
         .iter()
-        .map(|review| Value::from(review.attributes.clone()).to_string())
+        .map(|review| Value::from(canonical(review.attributes.clone())).to_string())
         .collect();
     shapes.sort();
     shapes
