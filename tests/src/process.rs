@@ -54,6 +54,8 @@ pub struct ShopProcess {
     output: Arc<Mutex<String>>,
     urls: HashMap<String, String>,
     databases: HashMap<String, String>,
+    /// What it was started with beyond the defaults.
+    env: Vec<(String, String)>,
 }
 
 impl ShopProcess {
@@ -78,6 +80,7 @@ impl ShopProcess {
             output: Arc::default(),
             urls: HashMap::new(),
             databases: HashMap::new(),
+            env: Vec::new(),
         }
     }
 
@@ -113,6 +116,7 @@ impl ShopProcess {
     pub fn spawn(&mut self, program: &str, options: &Options) {
         assert!(self.child.is_none(), "the program runs already");
         self.output.lock().unwrap().clear();
+        self.env.clone_from(&options.env);
         // Started by `nohup`, as a CI runner may be, everything below ignores SIGHUP from the start: undone here.
         let mut command = Command::new("env");
         without_settings(&mut command)
@@ -162,6 +166,12 @@ impl ShopProcess {
     /// Database URL of a service's owner.
     pub fn database_url(&self, service: &str) -> String {
         self.databases[service].clone()
+    }
+
+    /// The specialised store that a setting names, to look behind the API of its service; `None` when it is the own database.
+    pub fn store(&self, setting: &str) -> Option<&str> {
+        let found = self.env.iter().find(|(name, _)| name == setting);
+        found.map(|(_, url)| url.as_str())
     }
 
     /// A service's private database, to look behind its API.

@@ -101,7 +101,18 @@ async fn the_same_shop_has_the_same_projections_on_all_stores_as_on_postgresql()
         full.values().filter(|(rows, _)| *rows > 0).count() > 8,
         "{full:?}"
     );
-    assert_eq!(full, embedded);
+    assert_eq!(of_all_shops(full), of_all_shops(embedded));
+}
+
+/// Without the digests of tables in which each account has a row: each shop has an administrator of its own, whose id is made when
+/// the shop is.
+fn of_all_shops(mut content: Content) -> Content {
+    for ((_, table), (_, digest)) in &mut content {
+        if ["orders_customer", "reviews_author"].contains(&table.as_str()) {
+            digest.clear();
+        }
+    }
+    content
 }
 
 #[tokio::test]

@@ -10,12 +10,12 @@ use emporium_analytics::OWNERS;
 use emporium_analytics::model::{Activity, By, What};
 use emporium_analytics::store::{self, AnalyticsStore, Group, PROJECTION};
 use emporium_event_bus::{Bus, CloudEvent, ConsumerGroup};
-use emporium_moving::Decision;
 use emporium_moving::record::{Ending, Phase};
+use emporium_moving::{Decision, MoveRequest};
 use emporium_service_kit::days::Days;
 use emporium_service_kit::stores::ANALYTICS_STORE;
 use emporium_service_kit::{Clock, Currency, Environment, ServiceName, StartError, StoreError};
-use emporium_test_kit::moving::{Home, Instance, pace};
+use emporium_test_kit::moving::{Home, Instance, documented_recovery, pace};
 use emporium_test_kit::projection::deliver;
 use emporium_test_kit::stores::{OwnStore, own_clickhouse};
 use emporium_test_kit::{Owners, eventually};
@@ -440,6 +440,47 @@ async fn a_target_that_is_killed_is_filled_when_it_is_back() {
     assert_eq!(outcome.ending, Ending::Switched, "{outcome:?}");
     traffic.end().await;
     shop.check(&one, None).await;
+}
+
+/// When the store that serves is lost, and everybody is sure.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_book_says_makes_a_store_serve_that_was_left() {
+    let Some(server) = clickhouse().await else { return };
+    let shop = Shop::open().await;
+    let recovery = |store| documented_recovery(store, ServiceName::Analytics);
+    let one = shop.start("").await.unwrap();
+    one.caught_up().await;
+    one.instance.move_to(&server.url).await;
+    drop(one);
+    assert!(shop.start("").await.is_err());
+    let environment = shop.home.environment("");
+    let setting = environment.stores.setting(ANALYTICS_STORE);
+    let db = setting.postgres(&environment).await.unwrap();
+    let statement = sqlx::AssertSqlSafe(recovery("PostgreSQL"));
+    sqlx::query(statement).execute(&db).await.unwrap();
+
+    let one = shop.start("").await.unwrap();
+    one.caught_up().await;
+    let request = MoveRequest {
+        to: server.url.clone(),
+        shadow: false,
+        overwrite: true,
+    };
+    one.instance.moving.ask(&request).await.unwrap();
+    assert_eq!(one.instance.ended().await.ending, Ending::Switched);
+    one.instance.move_to("").await;
+    drop(one);
+    assert!(shop.start(&server.url).await.is_err());
+    let name = server.url.trim_start_matches("clickhouse://");
+    let (host, database) = name.split_once('/').unwrap();
+    clickhouse::Client::default()
+        .with_url(format!("http://{}", host.trim_start_matches("default@")))
+        .with_database(database)
+        .query_raw(&recovery("ClickHouse"))
+        .execute()
+        .await
+        .unwrap();
+    shop.start(&server.url).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,12 @@
 //! What nobody should send, and what nobody should be harmed by.
 
+use emporium_service_kit::stores::REVIEWS_STORE;
 use emporium_test_kit::{Reply, eventually};
 use emporium_tests::customer::text;
 use emporium_tests::{Admin, Customer, ShopProcess};
+use mongodb::Client;
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, Document, doc};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -186,7 +190,7 @@ pub async fn what_is_not_acceptable_is_refused_whole(shop: &ShopProcess) {
     let admin = Admin::of(shop).await;
     let product = admin.product("Target of bad opinions", 900, 5).await;
     let ada = Customer::sign_up(shop).await;
-    let (path, db) = (reviews_of(&product), shop.db("reviews"));
+    let path = reviews_of(&product);
     let send = |raw: Vec<u8>| {
         ada.api
             .request("POST", &path)
@@ -266,14 +270,48 @@ pub async fn what_is_not_acceptable_is_refused_whole(shop: &ShopProcess) {
         json!([])
     );
     let author: Uuid = ada.id.parse().unwrap();
-    for sql in [
-        "SELECT count(*) FROM reviews_review WHERE author_id = $1",
-        "SELECT count(*) FROM reviews_outbox WHERE data->>'author_id' = $1::text",
-    ] {
-        let rows: i64 = sqlx::query_scalar(sql).bind(author).fetch_one(&db).await.unwrap();
-        assert_eq!(rows, 0, "{sql}");
-    }
+    assert_eq!(kept_of(shop, author).await, [0, 0]);
     post(&ada, &product, 4, "Fine after all").await;
+    assert_eq!(kept_of(shop, author).await, [1, 1]);
+}
+
+/// The reviews of an author and the events about them, as the store has them.
+async fn kept_of(shop: &ShopProcess, author: Uuid) -> [u64; 2] {
+    let Some(url) = shop.store(REVIEWS_STORE) else {
+        let counts = [
+            "SELECT count(*) FROM reviews_review WHERE author_id = $1",
+            "SELECT count(*) FROM reviews_outbox WHERE data->>'author_id' = $1::text",
+        ];
+        let db = shop.db("reviews");
+        return futures::future::join_all(counts.map(async |sql| {
+            let rows: i64 = sqlx::query_scalar(sql).bind(author).fetch_one(&db).await.unwrap();
+            rows.unsigned_abs()
+        }))
+        .await
+        .try_into()
+        .unwrap();
+    };
+    let client = Client::with_uri_str(url).await.unwrap();
+    let database = client.default_database().unwrap();
+    let id = Bson::Binary(Binary {
+        subtype: BinarySubtype::Uuid,
+        bytes: author.as_bytes().to_vec(),
+    });
+    let all = [
+        ("reviews_review", doc! { "author_id": id }),
+        // An event's data is a text.
+        (
+            "reviews_outbox",
+            doc! { "data": { "$regex": author.to_string() } },
+        ),
+    ];
+    futures::future::join_all(all.map(async |(name, of_author)| {
+        let documents = database.collection::<Document>(name);
+        documents.count_documents(of_author).await.unwrap()
+    }))
+    .await
+    .try_into()
+    .unwrap()
 }
 
 pub async fn whatever_is_written_is_shown_as_text(shop: &ShopProcess) {

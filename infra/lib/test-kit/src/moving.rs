@@ -19,6 +19,18 @@ pub const TIMING: Timing = Timing {
     valid: Duration::from_secs(2),
     announce: Duration::from_millis(2_500),
 };
+/// What `docs/src/moving.md` says to do, by hand, with a store of this name that was left, when the other one is lost; of this service.
+pub fn documented_recovery(store: &str, service: ServiceName) -> String {
+    let page = include_str!("../../../../docs/src/moving.md");
+    let rows = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | `"));
+    let found = rows.into_iter().find(|(name, _)| *name == store);
+    let text = found.and_then(|(_, rest)| rest.split_once('`'));
+    let (text, _) = text.expect("the page has a row for the store");
+    text.replace("<service>", service.as_str())
+}
+
 /// Longest time that a small move may take, in seconds.
 const MOVE_MAX: u64 = 120;
 
