@@ -225,14 +225,8 @@ impl Shop {
         let group =
             ConsumerGroup::of_histories(&environment, bus, PROJECTION, store.projection(), &OWNERS).unwrap();
         assert!(cell.set(group.clone()).is_ok());
-        let consume = group.task(&environment);
         Ok(Running {
-            // It ends while a store is away, and is started again, as by the program.
-            consumer: tokio::spawn(async move {
-                while consume().await.is_err() {
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                }
-            }),
+            consumer: consuming(&group, &environment),
             instance,
             store,
             group,
@@ -300,6 +294,16 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.consumer.abort();
     }
+}
+
+/// It ends while a store is away, and is started again, as by the program.
+fn consuming(group: &Arc<ConsumerGroup>, environment: &Environment) -> JoinHandle<()> {
+    let consume = group.task(environment);
+    tokio::spawn(async move {
+        while consume().await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    })
 }
 
 impl Running {
@@ -442,6 +446,44 @@ async fn a_target_that_is_killed_is_filled_when_it_is_back() {
     shop.check(&one, None).await;
 }
 
+/// An event that has reached the store that serves, and not the other one, when writes begin to wait: it comes again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_was_broken_off_is_waited_for() {
+    let Some(server) = clickhouse().await else { return };
+    let shop = Shop::open().await;
+    let mut one = shop.start("").await.unwrap();
+    one.caught_up().await;
+    shop.visit(one.store.as_ref()).await;
+    one.instance.ask(&server.url, true).await;
+    one.undecided().await;
+    let view = async || one.instance.moving.status().await.unwrap().under_way.unwrap();
+    let copied = view().await.copied;
+    one.consumer.abort();
+    assert!((&mut one.consumer).await.unwrap_err().is_cancelled());
+    shop.order().await;
+    let event = shop.events.lock().unwrap().last().unwrap().clone();
+    server.kill().await;
+    let applied = one.store.projection().apply(&[&event]).await;
+    assert!(applied.is_err(), "the other store is away");
+    server.restart().await;
+
+    one.instance.moving.decide(Decision::Switch).await.unwrap();
+    eventually("the stores differ", 60, async || {
+        let view = one.instance.moving.status().await.ok()?.under_way?;
+        (!view.differences.is_empty()).then_some(())
+    })
+    .await;
+    one.consumer = consuming(&one.group, &shop.home.environment(""));
+    let outcome = one.instance.ended().await;
+    // Nothing was copied again.
+    assert_eq!(
+        (outcome.ending, outcome.copied),
+        (Ending::Switched, copied),
+        "{outcome:?}"
+    );
+    shop.check(&one, None).await;
+}
+
 /// When the store that serves is lost, and everybody is sure.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_book_says_makes_a_store_serve_that_was_left() {
@@ -472,7 +514,7 @@ async fn what_the_book_says_makes_a_store_serve_that_was_left() {
     drop(one);
     assert!(shop.start(&server.url).await.is_err());
     let name = server.url.trim_start_matches("clickhouse://");
-    let (host, database) = name.split_once('/').unwrap();
+    let (host, database) = name.split_once('/').unwrap_or((name, "default"));
     clickhouse::Client::default()
         .with_url(format!("http://{}", host.trim_start_matches("default@")))
         .with_database(database)

@@ -15,7 +15,6 @@ use uuid::Uuid;
 
 use crate::check;
 use crate::gate::{Gate, Timing};
-use crate::lease::Term;
 use crate::record::{Ending, Move, Outcome, Phase, Report, Standing};
 use crate::register;
 use crate::seal::Sealer;
@@ -89,8 +88,8 @@ pub(crate) struct Notes {
     pub acknowledged: Option<Instant>,
     /// Since when writes wait.
     pub closed: Option<Instant>,
-    /// The time in which it may do the present step.
-    pub term: Option<Term>,
+    /// The epoch in which it waits for what was broken off when closing began before.
+    pub settling: Option<i64>,
     pub report: Report,
 }
 
@@ -217,8 +216,6 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
     /// call it.
     pub async fn step(&self) -> anyhow::Result<Step> {
         let view = self.0.gate.view();
-        let term = self.0.gate.lease().term();
-        self.note(|notes| notes.term = Some(term));
         let (_, standing) = register::standing(view.here.register.as_ref()).await?;
         let Standing::Moving(moving) = standing else {
             return Ok(Step::Idle);
@@ -281,14 +278,29 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
         change(&mut self.0.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Writes to the store that is filled, as long as nobody else can have taken the present step over.
+    /// Writes to the store that is filled: when the record says that this instance does the work, and as long as nobody else can
+    /// have taken it over since. What is written may have been read before: others mark what they write to, and nobody forgets a
+    /// mark while this one does the work.
     pub(crate) async fn held<T>(
         &self,
+        here: &Side<S>,
+        moving: &Move,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let term = self.note(|notes| notes.term.clone());
-        let term = term.unwrap_or_else(|| self.0.gate.lease().term());
-        term.hold(work).await
+        self.look().await?;
+        let term = self.0.gate.lease().term();
+        let (_, standing) = register::standing(here.register.as_ref()).await?;
+        let me = self.0.member;
+        match standing {
+            Standing::Moving(now)
+                if (now.id, now.mover, now.turns) == (moving.id, Some(me), moving.turns) =>
+            {
+                term.hold(work).await
+            }
+            _ => Err(StoreError::Unavailable(
+                "another instance does this work now".into(),
+            )),
+        }
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {
@@ -370,12 +382,14 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
     async fn tidy(&self, moving: &Move) {
         let tidied = async {
             let there = self.target(moving).await?;
+            self.look().await?;
+            let term = self.0.gate.lease().term();
             let (version, standing) = register::standing(there.register.as_ref()).await?;
             if !matches!(&standing, Standing::Filling { by, .. } if *by == moving.id) {
                 return Ok(());
             }
             if let Some(copied) = &there.copied {
-                self.held(copied.records.clear()).await?;
+                term.hold(copied.records.clear()).await?;
             }
             if let Some(built) = &there.built {
                 built.clear().await?;

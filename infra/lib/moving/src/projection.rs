@@ -212,6 +212,17 @@ impl Built for ProjectionBuild {
     async fn content(&self) -> anyhow::Result<Vec<Digest>> {
         Ok(generations(&self.consumer)?.content().await?)
     }
+
+    /// An event that was broken off is given to the group again.
+    async fn is_settled(&self, anew: bool) -> anyhow::Result<bool> {
+        let group = self.group.get();
+        let group = group.ok_or_else(|| anyhow::anyhow!("the service has no consumer group yet"))?;
+        if anew {
+            self.noted(|noted| *noted = CaughtUp::default());
+        }
+        self.has_caught_up(group).await
+    }
+
     /// Its live generation is an empty one then.
     async fn clear(&self) -> anyhow::Result<()> {
         let generations = generations(&self.consumer)?;

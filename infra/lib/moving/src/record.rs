@@ -11,6 +11,8 @@ use uuid::Uuid;
 /// How often what was copied may turn out to differ before the move is given up. A write whose process died between the write
 /// and its mark in the journal makes it differ once.
 pub const PASSES_MAX: u32 = 3;
+/// How often closing begins once more before everything is copied anew.
+pub const CLOSINGS_MAX: u32 = 3;
 /// Differences that are told.
 pub const DIFFERENCES_MAX: usize = 20;
 
@@ -169,10 +171,16 @@ pub struct Move {
     pub passes: u32,
     /// How they differed the last time.
     pub differences: Vec<String>,
+    /// How often closing began once more in this pass, because something that was built differed.
+    #[serde(default)]
+    pub closings: u32,
     /// The instances.
     pub members: BTreeMap<Uuid, Member>,
     /// The instance that does the work.
     pub mover: Option<Uuid>,
+    /// How often the work was taken up: whoever did it before, and does it again, knows that somebody else may have in between.
+    #[serde(default)]
+    pub turns: u64,
 }
 
 /// How a move ended.
@@ -255,8 +263,10 @@ impl Move {
             copied: 0,
             passes: 0,
             differences: Vec::new(),
+            closings: 0,
             members: BTreeMap::new(),
             mover: None,
+            turns: 0,
         }
     }
 
@@ -281,7 +291,11 @@ impl Move {
 
     /// The instance does the work from now on, if nobody else does; says whether it does.
     pub fn take(&mut self, member: Uuid) -> bool {
-        *self.mover.get_or_insert(member) == member
+        if self.mover.is_none() {
+            self.mover = Some(member);
+            self.turns += 1;
+        }
+        self.mover == Some(member)
     }
 
     /// Goes on to the next phase.
@@ -294,15 +308,29 @@ impl Move {
     pub fn begin_anew(&mut self, differences: Vec<String>) -> bool {
         self.differences = differences;
         self.passes += 1;
+        self.closings = 0;
         (self.emptied, self.building) = (false, false);
         (self.cursor, self.listed) = (None, false);
         self.enter(Phase::Copying);
         self.passes < PASSES_MAX
     }
 
+    /// Lets events go on before closing once more, since something that is built differs; false when that was done too often. An
+    /// event that had reached one of the stores when closing began, and was broken off on its way to the other one, makes them
+    /// differ, and is given to both again as soon as it may be.
+    pub fn close_again(&mut self, differences: Vec<String>) -> bool {
+        if self.closings >= CLOSINGS_MAX {
+            return false;
+        }
+        self.differences = differences;
+        self.closings += 1;
+        self.enter(Phase::Following);
+        true
+    }
+
     /// Whether it waits for the operator.
     pub fn is_undecided(&self) -> bool {
-        self.shadow && self.phase == Phase::Following
+        self.shadow && self.phase == Phase::Following && self.closings == 0
     }
 
     /// What all instances compared.
@@ -376,6 +404,21 @@ mod tests {
                 (Phase::Copying, &None, false)
             );
             assert!(moving.epoch > epoch);
+        }
+    }
+
+    #[test]
+    fn what_was_broken_off_is_waited_for_a_few_times_a_pass() {
+        let mut moving = asked();
+        for pass in 0..2 {
+            for _ in 0..CLOSINGS_MAX {
+                moving.enter(Phase::Closing);
+                assert!(moving.close_again(vec!["x".into()]));
+                assert_eq!((moving.phase, moving.passes), (Phase::Following, pass));
+                assert!(!moving.is_undecided(), "it was decided");
+            }
+            assert!(!moving.close_again(vec!["x".into()]));
+            moving.begin_anew(vec!["x".into()]);
         }
     }
 

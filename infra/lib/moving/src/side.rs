@@ -1,6 +1,6 @@
 //! One of the two stores of a move, as its service opens it, and what has to be moved.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -142,6 +142,12 @@ pub trait Built: Send + Sync {
         Ok(())
     }
 
+    /// Whether everything that had begun to change it, or the store that serves, when this was asked with `anew`, has reached both.
+    async fn is_settled(&self, anew: bool) -> anyhow::Result<bool> {
+        let _ = anew;
+        Ok(true)
+    }
+
     /// The content of this one and of the one it is moved to. What is made of something that changes even while a move closes
     /// has to look at both at once.
     async fn beside(&self, there: &dyn Built) -> anyhow::Result<(Vec<Digest>, Vec<Digest>)> {
@@ -155,12 +161,13 @@ pub trait Built: Send + Sync {
 }
 
 /// All that both hold, table by table: what is copied by the kinds of its keys, then what is built. `now` is the same for both.
-pub async fn contents<S: ?Sized>(
+pub(crate) async fn contents<S: ?Sized>(
     here: &Side<S>,
     there: &Side<S>,
     now: OffsetDateTime,
-) -> anyhow::Result<(Vec<Digest>, Vec<Digest>)> {
+) -> anyhow::Result<Contents> {
     let (mut own, mut other) = futures::try_join!(here.copied_content(now), there.copied_content(now))?;
+    let copied = own.iter().chain(&other).map(|one| one.table.clone()).collect();
     match (&here.built, &there.built) {
         (Some(built), Some(beside)) => {
             let (ours, theirs) = built.beside(beside.as_ref()).await?;
@@ -170,7 +177,17 @@ pub async fn contents<S: ?Sized>(
         (None, None) => {}
         _ => anyhow::bail!("only one of the stores has something that is built"),
     }
-    Ok((own, other))
+    Ok(Contents { own, other, copied })
+}
+
+/// What both stores hold.
+pub(crate) struct Contents {
+    /// The one that serves.
+    pub own: Vec<Digest>,
+    /// The one that is filled.
+    pub other: Vec<Digest>,
+    /// What of it is copied, and not built.
+    pub copied: BTreeSet<String>,
 }
 
 impl<S: ?Sized> Side<S> {
@@ -263,36 +280,52 @@ async fn digest(records: &dyn Copied, now: OffsetDateTime) -> Result<Vec<Digest>
         .collect())
 }
 
-/// Copies these keys as they are in `from` by now, those that are not there any more too.
-pub async fn copy(from: &dyn Copied, to: &dyn Copied, keys: &[String]) -> Result<i64, StoreError> {
-    // A store may list a key twice, and another one may not take it twice at once.
-    let mut keys = keys.to_vec();
-    keys.sort_unstable();
-    keys.dedup();
-    let records = from.read(&keys).await?;
-    let there: HashSet<&str> = records.iter().map(|record| record.key.as_str()).collect();
-    let gone: Vec<String> = keys
-        .iter()
-        .filter(|key| !there.contains(key.as_str()))
-        .cloned()
-        .collect();
-    if !records.is_empty() {
-        to.put(&records).await?;
-    }
-    if !gone.is_empty() {
-        to.remove(&gone).await?;
-    }
-    Ok(i64::try_from(records.len()).unwrap_or(i64::MAX))
+/// Some records as they are by now, to be put into another store.
+pub(crate) struct Page {
+    records: Vec<Record>,
+    /// Keys of those that are not there any more.
+    gone: Vec<String>,
 }
 
-/// Copies a page of what the other store lacks of a log; true when there is more.
-pub async fn copy_log(from: &dyn Copied, to: &dyn Copied) -> Result<bool, StoreError> {
+impl Page {
+    /// Reads the records of these keys.
+    pub async fn read(from: &dyn Copied, keys: &[String]) -> Result<Self, StoreError> {
+        // A store may list a key twice, and another one may not take it twice at once.
+        let mut keys = keys.to_vec();
+        keys.sort_unstable();
+        keys.dedup();
+        let records = from.read(&keys).await?;
+        let there: HashSet<&str> = records.iter().map(|record| record.key.as_str()).collect();
+        let is_gone = |key: &String| !there.contains(key.as_str());
+        let gone = keys.iter().filter(|key| is_gone(key)).cloned().collect();
+        Ok(Self { records, gone })
+    }
+
+    /// Makes the other store have the same.
+    pub async fn put(&self, to: &dyn Copied) -> Result<(), StoreError> {
+        if !self.records.is_empty() {
+            to.put(&self.records).await?;
+        }
+        if !self.gone.is_empty() {
+            to.remove(&self.gone).await?;
+        }
+        Ok(())
+    }
+
+    /// How many records there were.
+    pub fn count(&self) -> i64 {
+        i64::try_from(self.records.len()).unwrap_or(i64::MAX)
+    }
+}
+
+/// A page of what the other store lacks of a log, and whether there is more.
+pub(crate) async fn missing_of_log(
+    from: &dyn Copied,
+    to: &dyn Copied,
+) -> Result<(Vec<String>, bool), StoreError> {
     let Some(end) = to.log_end().await? else {
-        return Ok(false);
+        return Ok((Vec::new(), false));
     };
     let page = from.keys(Some(&end), PAGE).await?;
-    if !page.keys.is_empty() {
-        copy(from, to, &page.keys).await?;
-    }
-    Ok(page.next.is_some())
+    Ok((page.keys, page.next.is_some()))
 }

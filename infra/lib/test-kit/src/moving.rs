@@ -7,7 +7,7 @@ use emporium_moving::record::{Ending, Outcome};
 use emporium_moving::{MoveRequest, MoveStatus, Moving, Side, Step, Timing};
 use emporium_service_kit::{Clock, Environment, ServiceName, StartError};
 use tokio::task::JoinHandle;
-use tokio::time::Interval;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::postgres::{TestDatabase, TestPostgres};
 use crate::service::{Keys, bus_database, environment};
@@ -36,7 +36,9 @@ const MOVE_MAX: u64 = 120;
 
 /// How fast orders and visitors come in: a store that takes less than comes in is never filled.
 pub fn pace() -> Interval {
-    tokio::time::interval(Duration::from_millis(10))
+    let mut pace = tokio::time::interval(Duration::from_millis(10));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pace
 }
 
 /// Where instances of a service find themselves: its own database, a bus, its secret.
@@ -149,9 +151,19 @@ impl<S: ?Sized + Send + Sync + 'static> Instance<S> {
 
     /// Waits until nothing is moved any more and gives what became of it.
     pub async fn ended(&self) -> Outcome {
+        let mut told = String::new();
         crate::eventually("the move ends", MOVE_MAX, async || {
             let status = self.moving.status().await.ok()?;
-            status.last.filter(|_| status.under_way.is_none())
+            let Some(view) = &status.under_way else {
+                return status.last;
+            };
+            // For whoever looks for why it does not.
+            let at = format!("{:?}, pass {}, {:?}", view.phase, view.passes, view.trouble);
+            if at != told {
+                println!("{at}; {view:?}");
+                told = at;
+            }
+            None
         })
         .await
     }

@@ -7,7 +7,7 @@ use emporium_service_kit::StoreError;
 use super::{Moving, Step};
 use crate::record::{Ending, Move, Phase, Standing};
 use crate::register;
-use crate::side::{Building, CopiedSide, Side, copy, copy_log};
+use crate::side::{Building, Copied, CopiedSide, Page, Side, missing_of_log};
 
 impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
     pub(super) async fn one_step(&self, here: &Arc<Side<S>>, moving: &Move) -> anyhow::Result<Step> {
@@ -85,7 +85,7 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
         let there = self.target(moving).await?;
         if !moving.emptied {
             if let Some(copied) = &there.copied {
-                self.held(copied.records.clear()).await?;
+                self.held(here, moving, copied.records.clear()).await?;
             }
             self.change_own(here, moving.id, |moving| moving.emptied = true)
                 .await?;
@@ -94,7 +94,7 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
         if !moving.listed {
             return self.copy_page(here, &there, moving).await;
         }
-        if self.drain(here, &there).await? {
+        if self.drain(here, &there, moving).await? {
             return Ok(Step::Done);
         }
         self.build_piece(here, &there, moving).await
@@ -108,12 +108,14 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
         };
         let max = page(from, to);
         let some = from.records.keys(moving.cursor.as_deref(), max).await?;
-        let copied = if some.keys.is_empty() {
-            0
-        } else {
-            self.held(copy(from.records.as_ref(), to.records.as_ref(), &some.keys))
-                .await?
-        };
+        let copied = self
+            .copy(
+                here,
+                moving,
+                (from.records.as_ref(), to.records.as_ref()),
+                &some.keys,
+            )
+            .await?;
         self.change_own(here, moving.id, |moving| {
             moving.copied += copied;
             moving.listed = some.next.is_none();
@@ -147,32 +149,55 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
     /// Copies what was written to meanwhile, until the operator has decided.
     async fn follow_on(&self, here: &Side<S>, moving: &Move) -> anyhow::Result<Step> {
         let there = self.target(moving).await?;
-        if self.drain(here, &there).await? {
+        if self.drain(here, &there, moving).await? {
             return Ok(Step::Done);
         }
         if moving.is_undecided() {
             return Ok(Step::Waits);
+        }
+        if let Some(built) = there.built.as_ref().filter(|_| moving.closings > 0) {
+            let epoch = Some(moving.epoch);
+            let anew = self.note(|notes| std::mem::replace(&mut notes.settling, epoch) != epoch);
+            if !built.is_settled(anew).await? {
+                return Ok(Step::Waits);
+            }
         }
         self.change_own(here, moving.id, |moving| moving.enter(Phase::Closing))
             .await?;
         Ok(Step::Done)
     }
 
+    /// Copies the records of these keys as they are by now.
+    async fn copy(
+        &self,
+        here: &Side<S>,
+        moving: &Move,
+        (from, to): (&dyn Copied, &dyn Copied),
+        keys: &[String],
+    ) -> anyhow::Result<i64> {
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let page = Page::read(from, keys).await?;
+        self.held(here, moving, page.put(to)).await?;
+        Ok(page.count())
+    }
+
     /// Copies some of what was written to; true when there may be as much again.
-    pub(super) async fn drain(&self, here: &Side<S>, there: &Side<S>) -> anyhow::Result<bool> {
+    pub(super) async fn drain(&self, here: &Side<S>, there: &Side<S>, moving: &Move) -> anyhow::Result<bool> {
         let (Some(from), Some(to)) = (&here.copied, &there.copied) else {
             return Ok(false);
         };
         let max = page(from, to);
+        let both = (from.records.as_ref(), to.records.as_ref());
         let marks = from.journal.noted(max).await?;
         if !marks.is_empty() {
             let keys: Vec<String> = marks.iter().map(|mark| mark.key.clone()).collect();
-            self.held(copy(from.records.as_ref(), to.records.as_ref(), &keys))
-                .await?;
+            self.copy(here, moving, both, &keys).await?;
             from.journal.forget(&marks).await?;
         }
-        let log = copy_log(from.records.as_ref(), to.records.as_ref());
-        let more_of_log = self.held(log).await?;
+        let (missing, more_of_log) = missing_of_log(both.0, both.1).await?;
+        self.copy(here, moving, both, &missing).await?;
         Ok(marks.len() >= max || more_of_log)
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Moving, Step};
 use crate::record::{DIFFERENCES_MAX, Departure, Ending, Move, Outcome, Standing, Verified};
 use crate::register;
-use crate::side::{Side, contents};
+use crate::side::{Contents, Side, contents};
 
 impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
     /// Whether the other store serves already, because whoever switched it died after that.
@@ -24,18 +24,16 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
         let closed = self.note(|notes| *notes.closed.get_or_insert_with(Instant::now));
         let there = self.target(moving).await?;
         let version = self.fence(&there, moving).await?;
-        while self.drain(here, &there).await? {}
+        while self.drain(here, &there, moving).await? {}
         let now = self.now();
-        let (own, other) = contents(here, &there, now).await?;
+        let Contents { own, other, copied } = contents(here, &there, now).await?;
         let verified = verified(&own, &other);
-        let differences: Vec<String> = verified
-            .iter()
-            .filter(|one| !one.equal)
-            .map(difference)
-            .take(DIFFERENCES_MAX)
-            .collect();
-        if !differences.is_empty() {
-            return self.copy_anew(here, moving, differences).await;
+        let different: Vec<&Verified> = verified.iter().filter(|one| !one.equal).collect();
+        if !different.is_empty() {
+            let is_copied = different.iter().any(|one| copied.contains(&one.name));
+            let is_built = here.projection.is_some() && !is_copied;
+            let differences = different.into_iter().take(DIFFERENCES_MAX).map(difference);
+            return self.go_back(here, moving, differences.collect(), is_built).await;
         }
         let paused = match (&here.copied, &here.projection) {
             // Nothing that is written goes through the gate.
@@ -76,19 +74,24 @@ impl<S: ?Sized + Send + Sync + 'static> Moving<S> {
         }
     }
 
-    async fn copy_anew(
+    /// The stores differ: lets events go on and closes once more where only something that is built differs, else copies again.
+    async fn go_back(
         &self,
         here: &Side<S>,
         moving: &Move,
         differences: Vec<String>,
+        is_built: bool,
     ) -> anyhow::Result<Step> {
-        tracing::warn!(
-            setting = self.0.setting,
-            ?differences,
-            "the stores differ; copying again"
-        );
+        tracing::warn!(setting = self.0.setting, ?differences, "the stores differ");
         self.note(|notes| notes.closed = None);
         let mut next = moving.clone();
+        if is_built && next.close_again(differences.clone()) {
+            self.change_own(here, moving.id, |moving| {
+                moving.close_again(differences.clone());
+            })
+            .await?;
+            return Ok(Step::Done);
+        }
         if !next.begin_anew(differences.clone()) {
             self.give_up(here, moving, Ending::Different, differences).await?;
             return Ok(Step::Done);
