@@ -19,6 +19,7 @@ mod targets;
 
 use std::sync::Arc;
 
+use emporium_moving::Timing;
 use emporium_service_kit::auth::Secret;
 use emporium_service_kit::{Environment, Service, ServiceName, StartError};
 use tokio::sync::Semaphore;
@@ -28,7 +29,7 @@ pub use crate::error::Error;
 pub use crate::keeper::Keeper;
 use crate::routes::{App, QUESTIONS_MAX};
 use crate::scrape::Scraper;
-use crate::store::Stores;
+use crate::store::Making;
 use crate::targets::Targets;
 
 /// The token that a Prometheus shows to be told its targets, from the monitoring service's own secret: it opens
@@ -47,34 +48,30 @@ pub async fn build_with(environment: &Environment, config: Config) -> Result<Ser
     Ok(assemble(environment, config).await?.0)
 }
 
-/// The service, and the keeper that does its background work (none where the store scrapes by itself): tests make it work
+/// The service, and the keeper that does its background work (nothing where the store scrapes by itself): tests make it work
 /// by hand.
 pub async fn assemble(
     environment: &Environment,
     config: Config,
-) -> Result<(Service, Option<Arc<Keeper>>), StartError> {
-    let Stores {
-        store,
-        recorder,
-        report,
-    } = store::open(environment, &config).await?;
+) -> Result<(Service, Arc<Keeper>), StartError> {
+    let making = Making::new(&config, environment);
+    let moving = store::open(environment, &making, Timing::default()).await?;
+    let store = store::gated(&moving);
     let app = App {
         store: store.clone(),
         clock: environment.clock.clone(),
         questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
         targets: Targets::new(&environment.peers),
     };
-    let mut service = Service::new(routes::api().with_state(app))
-        .store(report)
+    let mut service = Service::new(routes::api().merge(moving.api()).with_state(app))
+        .store(moving.report())
+        .task("move", moving.task())
         .ready_check("store", move || {
             let store = store.clone();
             async move { store.ping().await.map_err(|_| "does not answer".to_owned()) }
         });
-    let Some(recorder) = recorder else {
-        return Ok((service, None));
-    };
-    let scraper = Scraper::new(environment, &config, recorder.measures().clone())?;
-    let keeper = Arc::new(Keeper::new(scraper, recorder, environment.clock.clone()));
+    let scraper = Scraper::new(environment, &config, making.measures)?;
+    let keeper = Arc::new(Keeper::new(scraper, moving.gate(), environment.clock.clone()));
     if let Some(period) = config.period() {
         let (scrapes, tends) = (keeper.clone(), keeper.clone());
         let (stop, stop_too) = (environment.shutdown.clone(), environment.shutdown.clone());
@@ -94,5 +91,5 @@ pub async fn assemble(
                 }
             });
     }
-    Ok((service, Some(keeper)))
+    Ok((service, keeper))
 }

@@ -7,7 +7,8 @@
 //!    writes what this service scrapes; a Prometheus scrapes by itself, and its adapter only turns a [`Question`] into
 //!    PromQL.
 //! 2. Say what it lacks ([`MonitoringStore::lacks`]).
-//! 3. Let [`open`] make it for its URL scheme: one more arm, with a recorder or without. Add the scheme to
+//! 3. Let [`open_side`] make it for its URL scheme: one more arm, with a recorder or without, and with its hours as a move sees
+//!    them ([`hours`]). Add the scheme to
 //!    `emporium_service_kit::stores::KNOWN`.
 //! 4. Add one line to the end of `store/contract.rs`. The suite says what services exported when; how the adapter comes to
 //!    know that is its `Feed`.
@@ -27,7 +28,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use emporium_service_kit::report::{Inspect, Opened};
+use emporium_moving::places::PostgresPlaces;
+use emporium_moving::{Copied, Moving, Side, Timing};
+use emporium_service_kit::report::Opened;
 use emporium_service_kit::store::POSTGRES;
 use emporium_service_kit::stores::MONITORING_STORE;
 use emporium_service_kit::{Environment, Lack, StartError, StoreError, StoreSetting};
@@ -37,18 +40,27 @@ use utoipa::ToSchema;
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::measures::Measures;
 use crate::model::Kind;
 use crate::question::{History, Question};
 
 #[cfg(test)]
 pub(crate) mod contract;
 mod folding;
+mod gated;
 mod grouping;
+mod hours;
+mod ledger;
 mod postgres;
 mod prometheus;
 mod steps;
 
+use gated::GatedMonitoring;
+use hours::NoJournal;
+pub use ledger::Ledger;
+use postgres::PostgresHours;
 pub use postgres::{PostgresMonitoring, RESERVED, Recorded, Recorder, Tier};
+use prometheus::PrometheusHours;
 pub use prometheus::{PROMETHEUS, Point, PrometheusMonitoring};
 
 /// What the contract offers and a store may lack, by its nature or its settings.
@@ -146,60 +158,139 @@ pub trait MonitoringStore: Send + Sync {
     fn lacks(&self) -> &[Capability];
 }
 
-/// An opened store.
-pub struct Stores {
+/// A store that is open, and what collects into it.
+pub struct Home {
     /// To ask.
     pub store: Arc<dyn MonitoringStore>,
     /// To write to; `None` where the store scrapes by itself.
     pub recorder: Option<Arc<Recorder>>,
-    /// To tell about.
-    pub report: Arc<dyn Inspect>,
+    /// Says which hours a move has brought.
+    pub ledger: Ledger,
 }
 
-/// Opens the store that `EMPORIUM_MONITORING_STORE` names, or the service's own database when it names none. The scheme
-/// picks the adapter. An error is one line that names the setting; there is no falling back to another store.
-pub async fn open(environment: &Environment, config: &Config) -> Result<Stores, StartError> {
+/// What a store is opened with.
+#[derive(Clone)]
+pub struct Making {
+    /// The service's settings.
+    pub config: Config,
+    /// What it measures of its own work, whichever store it collects into.
+    pub measures: Measures,
+}
+
+impl Making {
+    /// With these settings, in this service.
+    pub fn new(config: &Config, environment: &Environment) -> Self {
+        Self {
+            config: config.clone(),
+            measures: Measures::new(&environment.metrics),
+        }
+    }
+}
+
+/// Opens the store that `EMPORIUM_MONITORING_STORE` names, or the service's own database when it names none, with what moves
+/// it to another one. An error is one line that names the setting; there is no falling back to another store.
+///
+/// Which store serves is written down in the service's own database, for those outside as well: a Prometheus has no place for it.
+pub async fn open(
+    environment: &Environment,
+    making: &Making,
+    timing: Timing,
+) -> Result<Moving<Home>, StartError> {
     let setting = environment.stores.setting(MONITORING_STORE);
-    match setting.scheme().as_str() {
-        POSTGRES => on_postgres(&setting, environment, config).await,
-        PROMETHEUS => on_prometheus(&setting, environment).await,
-        _ => Err(setting.unknown_scheme(&[POSTGRES, PROMETHEUS])),
+    let own = own_database(environment).await?;
+    let address = setting.address();
+    own.check(&address, environment.service, MONITORING_STORE).await?;
+    let making = making.clone();
+    let open = move |environment: Environment| open_side(environment, making.clone());
+    Moving::open_with(environment, MONITORING_STORE, open, timing).await
+}
+
+/// The service's own database with all tables: also where the points are elsewhere, it keeps what is known of moves.
+async fn own_database(environment: &Environment) -> Result<PostgresPlaces, StartError> {
+    let db = environment.db()?;
+    let failed = |source| StartError::Migrate {
+        service: environment.service,
+        source,
+    };
+    PostgresMonitoring::open(db.clone()).await.map_err(failed)?;
+    PostgresPlaces::open(db, environment.service)
+        .await
+        .map_err(failed)
+}
+
+/// Opens the store that the environment's setting names. The scheme picks the adapter.
+pub async fn open_side(environment: Environment, making: Making) -> Result<Side<Home>, StartError> {
+    let setting = environment.stores.setting(MONITORING_STORE);
+    let scheme = setting.scheme();
+    if ![POSTGRES, PROMETHEUS].contains(&scheme.as_str()) {
+        return Err(setting.unknown_scheme(&[POSTGRES, PROMETHEUS]));
+    }
+    let places = own_database(&environment).await?;
+    let (own, clock) = (environment.db()?, environment.clock.clone());
+    let ledger = Ledger::new(own, &places, &setting.address(), clock);
+    if scheme == POSTGRES {
+        on_postgres(&setting, &environment, &making, ledger).await
+    } else {
+        on_prometheus(&setting, &environment, ledger).await
     }
 }
 
 async fn on_postgres(
     setting: &StoreSetting<'_>,
     environment: &Environment,
-    config: &Config,
-) -> Result<Stores, StartError> {
+    making: &Making,
+    ledger: Ledger,
+) -> Result<Side<Home>, StartError> {
     let db = setting.postgres(environment).await?;
     let store = PostgresMonitoring::open(db.clone()).await;
     let store = store.map_err(|error| setting.not_migrated(environment, error))?;
-    let recorder = Recorder::new(db.clone(), config, &environment.metrics);
+    let recorder = Recorder::new(db.clone(), &making.config, making.measures.clone());
     let recorder = Some(Arc::new(recorder));
+    let records = Arc::new(PostgresHours::new(db.clone(), ledger.clone()));
+    let store = store.with_ledger(ledger.clone());
     let lacks = lacks_of(&store);
-    let Opened { store, report } =
-        Opened::<dyn MonitoringStore>::new(Arc::new(store), db, MONITORING_STORE, lacks);
-    Ok(Stores {
-        store,
-        recorder,
-        report,
-    })
+    let opened = Opened::<dyn MonitoringStore>::new(Arc::new(store), db, MONITORING_STORE, lacks);
+    Ok(side(opened, setting.address(), recorder, ledger, records))
 }
 
-async fn on_prometheus(setting: &StoreSetting<'_>, environment: &Environment) -> Result<Stores, StartError> {
+async fn on_prometheus(
+    setting: &StoreSetting<'_>,
+    environment: &Environment,
+    ledger: Ledger,
+) -> Result<Side<Home>, StartError> {
     let store = PrometheusMonitoring::open(setting, environment).await?;
     tracing::info!(
         "Prometheus scrapes by itself; EMPORIUM_MONITORING_SCRAPE_* and _SERIES_MAX have no effect"
     );
+    let store = store.with_ledger(ledger.clone());
+    let records = Arc::new(PrometheusHours::new(store.clone(), ledger.clone()));
     let (server, lacks) = (store.client(), lacks_of(&store));
-    let Opened { store, report } =
-        Opened::<dyn MonitoringStore>::new(Arc::new(store), server, MONITORING_STORE, lacks);
-    Ok(Stores {
+    let opened = Opened::<dyn MonitoringStore>::new(Arc::new(store), server, MONITORING_STORE, lacks);
+    Ok(side(opened, setting.address(), None, ledger, records))
+}
+
+/// Hours that are over are copied; nobody writes to them, so there is nothing to note.
+fn side(
+    opened: Opened<dyn MonitoringStore>,
+    address: String,
+    recorder: Option<Arc<Recorder>>,
+    ledger: Ledger,
+    records: Arc<dyn Copied>,
+) -> Side<Home> {
+    let Opened { store, report } = opened;
+    let register = ledger.register();
+    let home = Home {
         store,
-        recorder: None,
-        report,
-    })
+        recorder,
+        ledger,
+    };
+    let store = Arc::new(home);
+    Side::of(Opened { store, report }, address, register).copying(records, Arc::new(NoJournal))
+}
+
+/// The store behind the gate of a move.
+pub fn gated(moving: &Moving<Home>) -> Arc<dyn MonitoringStore> {
+    Arc::new(GatedMonitoring::new(moving.gate()))
 }
 
 fn lacks_of(store: &dyn MonitoringStore) -> Vec<Lack> {

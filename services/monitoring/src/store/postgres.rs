@@ -10,12 +10,14 @@ use emporium_service_kit::{Db, StoreError};
 use sqlx::migrate::{MigrateError, Migrator};
 use time::OffsetDateTime;
 
+use super::ledger::Ledger;
 use super::{Capability, Metric, MonitoringStore};
 use crate::error::Error;
 use crate::model::Kind;
 use crate::question::{History, Question};
 
 mod batch;
+mod copied;
 mod history;
 mod memory;
 mod notes;
@@ -27,6 +29,7 @@ mod rows;
 mod series;
 mod tier;
 
+pub use copied::PostgresHours;
 pub use notes::RESERVED;
 pub use recorder::{Recorded, Recorder};
 pub use tier::Tier;
@@ -36,13 +39,22 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 /// The PostgreSQL adapter.
 pub struct PostgresMonitoring {
     db: Db,
+    /// Says which hours were moved here; `None`: none.
+    ledger: Option<Ledger>,
 }
 
 impl PostgresMonitoring {
     /// Brings the tables up to date.
     pub async fn open(db: Db) -> Result<Self, MigrateError> {
         db.migrate(&MIGRATIONS, "monitoring").await?;
-        Ok(Self { db })
+        Ok(Self { db, ledger: None })
+    }
+
+    /// The same, into which a move may have brought hours.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Ledger) -> Self {
+        let ledger = Some(ledger);
+        Self { ledger, ..self }
     }
 }
 
@@ -85,7 +97,12 @@ impl MonitoringStore for PostgresMonitoring {
 
     async fn history(&self, question: &Question, now: OffsetDateTime) -> Result<History, Error> {
         let kind = self.kind(&question.metric).await?.ok_or(Error::UnknownMetric)?;
-        history::answer(&self.db, question, kind, now).await
+        let brought = match &self.ledger {
+            Some(ledger) => ledger.brought().await?,
+            None => None,
+        };
+        let own_since = brought.map(|brought| brought.own_since);
+        history::answer(&self.db, question, kind, now, own_since).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -38,7 +38,7 @@ pub async fn start_with(clock: Clock, peers: &[(ServiceName, String)], settings:
         clock,
         async |environment| {
             let (service, keeper) = assemble(environment, config()).await?;
-            *slot.lock().unwrap() = keeper;
+            *slot.lock().unwrap() = Some(keeper);
             Ok(service)
         },
     )

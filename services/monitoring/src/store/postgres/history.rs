@@ -34,9 +34,15 @@ struct Matched {
     lines: Vec<(Labels, Vec<f64>)>,
 }
 
-/// Answers a question about a metric of this kind.
-pub async fn answer(db: &Db, question: &Question, kind: Kind, now: OffsetDateTime) -> Result<History, Error> {
-    let (tier, windows) = plan(question, now)?;
+/// Answers a question about a metric of this kind. Before `own_since` there are only hours.
+pub async fn answer(
+    db: &Db,
+    question: &Question,
+    kind: Kind,
+    now: OffsetDateTime,
+    own_since: Option<OffsetDateTime>,
+) -> Result<History, Error> {
+    let (tier, windows) = plan(question, now, own_since)?;
     let matched = matched(db, question, kind, &windows).await?;
     let lines = if matched.line_of.is_empty() {
         Vec::new()
@@ -200,7 +206,8 @@ fn whole(rolled: &str, unrolled: &str, form: &str, tier: Tier) -> String {
     format!("SELECT * FROM ({all}) AS point ORDER BY series LIMIT $4")
 }
 
-fn levels_sql(tier: Tier, is_sketched: bool) -> String {
+/// The hours, minutes or points of gauges and counters: `$1` series, `$2` from, `$3` to, `$4` at most.
+pub(super) fn levels_sql(tier: Tier, is_sketched: bool) -> String {
     let sketch = if is_sketched {
         "sketch"
     } else {
@@ -212,7 +219,8 @@ fn levels_sql(tier: Tier, is_sketched: bool) -> String {
     whole(&rolled, unrolled, "level", tier)
 }
 
-fn observed_sql(tier: Tier) -> String {
+/// The same of histograms.
+pub(super) fn observed_sql(tier: Tier) -> String {
     let columns = "series, at, observed, covered_us, buckets";
     whole(columns, columns, "histogram", tier)
 }

@@ -128,7 +128,7 @@ async fn make(db: &Db, tier: Tier, begin: i64) -> Result<(), StoreError> {
 }
 
 /// When the partitions of a table begin, in seconds since 1970, the oldest first. Their names say it.
-async fn begins(db: &Db, form: &str, tier: Tier) -> Result<Vec<i64>, StoreError> {
+pub(super) async fn begins(db: &Db, form: &str, tier: Tier) -> Result<Vec<i64>, StoreError> {
     let table = table(form, tier);
     let names: Vec<String> = sqlx::query_scalar(
         "SELECT child.relname::text FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid

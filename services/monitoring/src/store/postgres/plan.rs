@@ -18,13 +18,19 @@ fn reaches(tier: Tier, from: OffsetDateTime, now: OffsetDateTime) -> bool {
     tier == Tier::Hour || from >= now.saturating_sub(tier.kept())
 }
 
-/// The tier and the steps.
-pub fn plan(question: &Question, now: OffsetDateTime) -> Result<(Tier, Windows), Error> {
+/// The tier and the steps. What lies before `own_since` was moved here, by the hour.
+pub fn plan(
+    question: &Question,
+    now: OffsetDateTime,
+    own_since: Option<OffsetDateTime>,
+) -> Result<(Tier, Windows), Error> {
     let (from, to) = (question.from, question.to);
-    let step_s = chosen(question, |step_s| reaches(tier_for(step_s), from, now));
+    let is_moved = own_since.is_some_and(|own| from < own);
+    let reaches = |tier: Tier| reaches(tier, from, now) && (tier == Tier::Hour || !is_moved);
+    let step_s = chosen(question, |step_s| reaches(tier_for(step_s)));
     let tier = tier_for(step_s);
-    if !reaches(tier, from, now) {
-        let coarser = Tier::ALL.into_iter().find(|tier| reaches(*tier, from, now));
+    if !reaches(tier) {
+        let coarser = Tier::ALL.into_iter().find(|tier| reaches(*tier));
         let multiple_of_s = coarser.unwrap_or(Tier::Hour).length_s();
         return Err(Error::StepUnsuitable { multiple_of_s });
     }
@@ -51,7 +57,7 @@ mod tests {
             step_s,
             how: As::Avg,
         };
-        match plan(&question, now) {
+        match plan(&question, now, None) {
             Ok((tier, windows)) => Ok((tier, windows.step_s)),
             Err(Error::StepUnsuitable { multiple_of_s }) => Err(multiple_of_s),
             Err(other) => panic!("{other}"),

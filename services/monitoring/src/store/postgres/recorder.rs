@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use emporium_service_kit::metrics::Metrics;
 use emporium_service_kit::{Db, StoreError, Tx};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
@@ -58,7 +57,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// A recorder with an identity of its own, on tables that are up to date.
-    pub fn new(db: Db, config: &Config, metrics: &Metrics) -> Self {
+    pub fn new(db: Db, config: &Config, measures: Measures) -> Self {
         let period = config.period().unwrap_or_default();
         Self {
             db,
@@ -67,7 +66,7 @@ impl Recorder {
             series_max: usize::try_from(config.series_max).unwrap_or(usize::MAX),
             memory: Mutex::default(),
             partitions: Partitions::default(),
-            measures: Measures::new(metrics),
+            measures,
         }
     }
 

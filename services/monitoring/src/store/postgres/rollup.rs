@@ -13,6 +13,8 @@ use crate::model::Kind;
 use crate::sketch::{Sketch, Unreadable};
 use crate::summary::{Levels, Observations, Shape};
 
+/// Stands for a sketch where it is not known how values are distributed: an hour that was moved here.
+const UNKNOWN: &[u8] = &[];
 /// So many series are rolled up at a time: the rows of a batch of rounds of them fit into memory.
 const SERIES_A_TIME: usize = 500;
 
@@ -71,9 +73,11 @@ impl LevelRow {
 }
 
 fn shape(sketch: Option<&[u8]>) -> Result<Shape, Unreadable> {
-    sketch.map_or(Ok(Shape::Constant), |bytes| {
-        Ok(Shape::Sketched(Box::new(Sketch::decode(bytes)?)))
-    })
+    match sketch {
+        None => Ok(Shape::Constant),
+        Some(UNKNOWN) => Ok(Shape::Left),
+        Some(bytes) => Ok(Shape::Sketched(Box::new(Sketch::decode(bytes)?))),
+    }
 }
 
 impl ObservedRow {
@@ -185,7 +189,8 @@ async fn roll_levels(tx: &mut Tx, tier: Tier, batch: Batch, ids: &[i32]) -> Resu
     write_levels(tx, tier, &sums, (series, moments)).await
 }
 
-async fn write_levels(
+/// Writes roll-ups in the place of those that are there; `keys` are those of `sums`.
+pub(super) async fn write_levels(
     tx: &mut Tx,
     tier: Tier,
     sums: &BTreeMap<Key, Levels>,
@@ -206,7 +211,8 @@ async fn write_levels(
     let column = |read: fn(&Levels) -> f64| sums.values().map(read).collect::<Vec<f64>>();
     let sketch = |levels: &Levels| match &levels.shape {
         Shape::Sketched(sketch) => Some(sketch.encode()),
-        _ => None,
+        Shape::Constant => None,
+        Shape::Left => Some(UNKNOWN.to_vec()),
     };
     sqlx::query(AssertSqlSafe(sql))
         .bind(keys.0)
@@ -268,7 +274,8 @@ async fn roll_histograms(tx: &mut Tx, tier: Tier, batch: Batch, ids: &[i32]) -> 
     write_histograms(tx, tier, &sums, (series, moments)).await
 }
 
-async fn write_histograms(
+/// The same of histograms.
+pub(super) async fn write_histograms(
     tx: &mut Tx,
     tier: Tier,
     sums: &BTreeMap<Key, Observations>,

@@ -12,7 +12,7 @@ use super::notes::about;
 use crate::model::{SERVICE, Scrape, Series};
 
 /// A series that is new, or was not seen today yet, and when it was seen.
-type Fresh = (Uuid, Series, OffsetDateTime);
+pub(super) type Fresh = (Uuid, Series, OffsetDateTime);
 
 /// Series of a round that were not known, or not as seen today.
 #[derive(Default)]
@@ -67,7 +67,8 @@ pub async fn number(
     Ok(numbered)
 }
 
-async fn write_series(tx: &mut Tx, fresh: &[Fresh]) -> Result<HashMap<Uuid, Known>, StoreError> {
+/// Gives numbers to series, those that they have if they have any.
+pub(super) async fn write_series(tx: &mut Tx, fresh: &[Fresh]) -> Result<HashMap<Uuid, Known>, StoreError> {
     if fresh.is_empty() {
         return Ok(HashMap::new());
     }

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::{PostgresMonitoring, Recorded, Recorder, Tier};
 use crate::config::Config;
+use crate::measures::Measures;
 use crate::model::Scrape;
 use crate::store::contract::outages::Own;
 use crate::store::contract::{Bench, Feed};
@@ -33,7 +34,7 @@ fn recorder(db: &Db, series_max: u32) -> Arc<Recorder> {
     Arc::new(Recorder::new(
         db.clone(),
         &config,
-        &Metrics::new(ServiceName::Monitoring),
+        Measures::new(&Metrics::new(ServiceName::Monitoring)),
     ))
 }
 

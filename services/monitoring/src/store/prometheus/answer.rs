@@ -40,6 +40,11 @@ impl Row {
         own(self.metric.clone())
     }
 
+    /// Its labels as the server has them.
+    pub fn labels_as_kept(&self) -> &Labels {
+        &self.metric
+    }
+
     /// Its points that are numbers, in the order of their time.
     pub fn points(&self) -> impl Iterator<Item = (OffsetDateTime, f64)> {
         let points = self.values.iter().filter(|(_, Number(value))| value.is_finite());

@@ -5,6 +5,7 @@
 //! that bounds the work, chooses between scraped points and the hours that recording rules make ([`plan`]), and says by how much
 //! an answer would be too large.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use emporium_service_kit::{Environment, StartError, StoreError, StoreSetting};
 use time::{Duration, OffsetDateTime};
 
 use super::grouping::{MATCHED_MAX, into_lines, too_many};
+use super::ledger::{Brought, HOUR_S, Ledger};
 use super::{Capability, Metric, MonitoringStore};
 use crate::error::Error;
 use crate::model::{Kind, Labels};
@@ -22,6 +24,7 @@ mod answer;
 mod check;
 mod client;
 mod connect;
+mod copied;
 mod names;
 mod plan;
 mod points;
@@ -35,11 +38,12 @@ use answer::{Lines, Matrix};
 use check::Server;
 use client::{CallError, Client, LOOK_TIMEOUT, Request};
 use connect::ConnectError;
-use plan::{Amount, POINTS_MAX, Plan, look_back_s, plan};
-use promql::{Asked, Ranges, Tier};
+use plan::{Amount, POINTS_MAX, Parts, Plan, look_back_s, plan};
+use promql::{Asked, Moved, Own, Ranges, Tier};
 use selector::{Values, matchers};
 
 pub use client::PROMETHEUS;
+pub use copied::PrometheusHours;
 pub use remote_write::Point;
 
 /// Most points that the service reads itself.
@@ -52,11 +56,19 @@ const RULES_LATE: Duration = Duration::milliseconds(59_999);
 const TICK: Duration = Duration::MILLISECOND;
 
 /// The Prometheus adapter. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PrometheusMonitoring {
     client: Client,
     server: Arc<Server>,
     points_max: i64,
+    /// Says which hours were moved here; `None`: none.
+    ledger: Option<Ledger>,
+}
+
+impl std::fmt::Debug for PrometheusMonitoring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.client.fmt(f)
+    }
 }
 
 /// The texts of a question, and its kind.
@@ -108,7 +120,22 @@ impl PrometheusMonitoring {
             client,
             server,
             points_max: POINTS_MAX,
+            ledger: None,
         })
+    }
+
+    /// The same, into which a move may have brought hours.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Ledger) -> Self {
+        let ledger = Some(ledger);
+        Self { ledger, ..self }
+    }
+
+    async fn brought(&self) -> Result<Option<Brought>, StoreError> {
+        match &self.ledger {
+            Some(ledger) => ledger.brought().await,
+            None => Ok(None),
+        }
     }
 
     /// The server, to tell about.
@@ -116,24 +143,62 @@ impl PrometheusMonitoring {
         self.clone()
     }
 
-    /// The series that a question may be about.
-    async fn matched(&self, subject: &Subject<'_>, windows: Windows) -> Result<Vec<Labels>, Error> {
+    /// The series that a question may be about: of what the server has collected, and of what a move has brought.
+    async fn matched(
+        &self,
+        subject: &Subject<'_>,
+        windows: Windows,
+        brought: Option<Brought>,
+    ) -> Result<Vec<Labels>, Error> {
         let part = if subject.kind == Kind::Histogram {
             "_count"
         } else {
             ""
         };
+        let end = windows.to() - TICK;
+        let own = |asked: Asked<'_>| promql::selector(asked, part);
+        let mut series = Vec::new();
+        let own_from = brought.map_or(windows.from, |brought| brought.own_since.max(windows.from));
+        if own_from <= end {
+            let texts = (own(subject.given()), own(subject.masked()));
+            series = self.series(texts, own_from, end).await?;
+        }
+        if let Some(brought) = brought.filter(|brought| windows.from < brought.own_since) {
+            let what = if subject.kind == Kind::Gauge {
+                "count"
+            } else {
+                "increase"
+            };
+            let origin = copied::brought_by(brought.generation);
+            let hours = |asked: Asked<'_>| promql::recorded(asked, part, what, &origin);
+            let texts = (hours(subject.given()), hours(subject.masked()));
+            let end = end.min(brought.own_since);
+            series.extend(self.series(texts, windows.from, end).await?);
+        }
+        let series: BTreeSet<Labels> = series.into_iter().map(answer::own).collect();
+        if series.len() > MATCHED_MAX {
+            return Err(too_many(series.len(), MATCHED_MAX));
+        }
+        Ok(series.into_iter().collect())
+    }
+
+    async fn series(
+        &self,
+        (text, masked): (String, String),
+        from: OffsetDateTime,
+        to: OffsetDateTime,
+    ) -> Result<Vec<Labels>, Error> {
         let parameters = [
-            ("match[]", promql::selector(subject.given(), part)),
-            ("start", seconds(windows.from)),
-            ("end", seconds(windows.to() - TICK)),
+            ("match[]", text),
+            ("start", seconds(from)),
+            ("end", seconds(to)),
             ("limit", (MATCHED_MAX + 1).to_string()),
         ];
         let request = Request {
             operation: "series",
             path: "api/v1/series",
             parameters: &parameters,
-            text: &promql::selector(subject.masked(), part),
+            text: &masked,
             timeout: LOOK_TIMEOUT,
         };
         let series: Vec<Labels> = self
@@ -143,24 +208,61 @@ impl PrometheusMonitoring {
         if series.len() > MATCHED_MAX {
             return Err(too_many(series.len(), MATCHED_MAX));
         }
-        Ok(series.into_iter().map(answer::own).collect())
+        Ok(series)
     }
 
     async fn answer(
         &self,
         subject: &Subject<'_>,
         plan: Plan,
+        brought: Option<Brought>,
         now: OffsetDateTime,
     ) -> Result<Vec<Line>, Error> {
+        let own_since = brought.map(|brought| brought.own_since);
+        let Parts { moved, mixed, own } = plan.parts(own_since);
         if !promql::is_answered(subject.kind, subject.question.how) {
-            return self.fold(subject, plan.windows).await;
+            // Of a step with hours that were brought, not all points are known.
+            return match own {
+                Some(own) => self.fold(subject, plan.windows, own).await,
+                None => Ok(Vec::new()),
+            };
+        }
+        let generation = brought.map(|brought| brought.generation).unwrap_or_default();
+        let moved_part = |part_s: i64| Some(Moved { generation, part_s });
+        let own_part = |tier: Tier, part_s: i64| Some(Own { tier, part_s });
+        let mut asked = Vec::new();
+        if let Some(windows) = moved {
+            asked.push((windows, -TICK, None, moved_part(windows.step_s)));
+        }
+        if let Some((windows, moved_s)) = mixed {
+            let is_settled = plan.settled(windows, now).0.is_some();
+            let (tier, late) = if is_settled {
+                (Tier::Hour, RULES_LATE)
+            } else {
+                (Tier::Raw, -TICK)
+            };
+            let own = own_part(tier, windows.step_s - moved_s);
+            // Hours that were brought lie at their ends, not behind them.
+            asked.push((windows, late, own, moved_part(moved_s)));
+        }
+        if let Some(windows) = own {
+            let (hours, points) = plan.settled(windows, now);
+            let hours = hours.map(|windows| (windows, RULES_LATE, Tier::Hour));
+            let points = points.map(|windows| (windows, -TICK, Tier::Raw));
+            for (windows, late, tier) in hours.into_iter().chain(points) {
+                asked.push((windows, late, own_part(tier, windows.step_s), None));
+            }
         }
         let mut lines = Lines::of(plan.windows);
-        let (hours, points) = plan.parts(now);
-        let hours = hours.map(|windows| (Tier::Hour, windows, RULES_LATE));
-        let points = points.map(|windows| (Tier::Raw, windows, -TICK));
-        for (tier, windows, late) in hours.into_iter().chain(points) {
-            lines.add(&self.evaluate(subject, tier, windows, late).await?, late);
+        for (windows, late, own, moved) in asked {
+            let mut look_back = look_back_s(windows.step_s);
+            if let Some(own_since) = own_since {
+                // What was scraped before the hour ahead of the own ones is of another time, whose counts were brought.
+                let known_s = (windows.from - own_since).whole_seconds().max(0) + HOUR_S;
+                look_back = look_back.min(known_s);
+            }
+            let answer = self.evaluate(subject, windows, late, (own, moved), look_back);
+            lines.add(&answer.await?, late);
         }
         Ok(lines.finish())
     }
@@ -169,14 +271,16 @@ impl PrometheusMonitoring {
     async fn evaluate(
         &self,
         subject: &Subject<'_>,
-        tier: Tier,
         windows: Windows,
         late: Duration,
+        (own, moved): (Option<Own>, Option<Moved>),
+        look_back_s: i64,
     ) -> Result<Matrix, CallError> {
         let ranges = Ranges {
-            tier,
+            own,
+            moved,
             step_s: windows.step_s,
-            look_back_s: look_back_s(windows.step_s),
+            look_back_s,
             is_exact: self.server.is_exact,
             is_left_open: self.server.is_left_open,
         };
@@ -200,8 +304,8 @@ impl PrometheusMonitoring {
         self.client.evaluate(request, Matrix::points).await
     }
 
-    /// Reads the points and makes the answer of them.
-    async fn fold(&self, subject: &Subject<'_>, windows: Windows) -> Result<Vec<Line>, Error> {
+    /// Reads the points of these steps and makes the answer of them; of the others of `all`, those before, nothing is known.
+    async fn fold(&self, subject: &Subject<'_>, all: Windows, windows: Windows) -> Result<Vec<Line>, Error> {
         let span_s = (windows.to() - windows.from).whole_seconds() + look_back_s(windows.step_s);
         let parameters = [
             ("query", promql::points(subject.given(), span_s)),
@@ -219,7 +323,12 @@ impl PrometheusMonitoring {
             return Err(Error::TooMuchWork);
         }
         let (how, by) = (subject.question.how, subject.question.by.as_deref());
-        points::fold(&matrix.result, subject.kind, how, by, windows)
+        let mut lines = points::fold(&matrix.result, subject.kind, how, by, windows)?;
+        for line in &mut lines {
+            let unknown = all.count - windows.count;
+            line.values.splice(..0, std::iter::repeat_n(None, unknown));
+        }
+        Ok(lines)
     }
 }
 
@@ -233,11 +342,13 @@ fn seconds(at: OffsetDateTime) -> String {
 #[async_trait]
 impl MonitoringStore for PrometheusMonitoring {
     async fn metrics(&self, limit: usize) -> Result<Vec<Metric>, StoreError> {
-        Ok(names::list(&self.client, limit).await?)
+        let brought = self.brought().await?.map(|brought| brought.generation);
+        Ok(names::list(&self.client, limit, brought).await?)
     }
 
     async fn kind(&self, metric: &str) -> Result<Option<Kind>, StoreError> {
-        Ok(names::kind(&self.client, metric).await?)
+        let brought = self.brought().await?.map(|brought| brought.generation);
+        Ok(names::kind(&self.client, metric, brought).await?)
     }
 
     async fn history(&self, question: &Question, now: OffsetDateTime) -> Result<History, Error> {
@@ -250,6 +361,7 @@ impl MonitoringStore for PrometheusMonitoring {
             matchers(question, Values::Given),
             matchers(question, Values::Masked),
         );
+        let brought = self.brought().await?;
         let widest = Windows::covering(question.from, question.to, question.step_s.unwrap_or(1));
         let mut series = Vec::new();
         let mut subject = None;
@@ -260,7 +372,7 @@ impl MonitoringStore for PrometheusMonitoring {
                 given,
                 masked,
             });
-            series = self.matched(found, widest).await?;
+            series = self.matched(found, widest, brought).await?;
         }
         let buckets = if kind == Kind::Histogram && matches!(how, As::Quantile(_)) {
             BUCKETS
@@ -271,18 +383,25 @@ impl MonitoringStore for PrometheusMonitoring {
             series: series.len() * buckets,
             kind,
             points_max: self.points_max,
+            own_since: brought.map(|brought| brought.own_since),
         };
         let plan = plan(question, amount, now)?;
+        let parts = plan.parts(amount.own_since);
+        let resolution = if parts.moved.is_some() || parts.mixed.is_some() {
+            Tier::Hour
+        } else {
+            plan.tier
+        };
         let labels = series.iter().map(|labels| ((), labels.clone(), Vec::new()));
         into_lines(labels, question.by.as_deref())?;
         let lines = match subject {
-            Some(subject) if !series.is_empty() => self.answer(&subject, plan, now).await?,
+            Some(subject) if !series.is_empty() => self.answer(&subject, plan, brought, now).await?,
             _ => Vec::new(),
         };
         Ok(History {
             kind,
             windows: plan.windows,
-            resolution: plan.tier.as_str(),
+            resolution: resolution.as_str(),
             lines,
         })
     }

@@ -7,17 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::client::{CallError, Client, LIST_TIMEOUT, LOOK_TIMEOUT, Request};
+use super::copied::brought_by;
 use crate::exposition::is_metric_name;
 use crate::model::Kind;
 use crate::store::Metric;
+use crate::store::hours::COUNTERS;
 
 /// What the names of a histogram's parts end with; the first one tells that there is a histogram.
 const PARTS: [&str; 3] = ["_bucket", "_count", "_sum"];
-/// What counters' names end with: of a summary the last two.
-const COUNTERS: [&str; 3] = ["_total", "_count", "_sum"];
 
 /// What a metric of this name measures, given whether it, and a histogram with this name, are there.
-fn kind_of(name: &str, is_there: impl Fn(&str) -> bool) -> Option<Kind> {
+pub(super) fn kind_of(name: &str, is_there: impl Fn(&str) -> bool) -> Option<Kind> {
     if is_there(&format!("{name}_bucket")) {
         return Some(Kind::Histogram);
     }
@@ -32,8 +32,9 @@ fn kind_of(name: &str, is_there: impl Fn(&str) -> bool) -> Option<Kind> {
     Some(if is_counter { Kind::Counter } else { Kind::Gauge })
 }
 
-/// What a metric measures; `None` when nobody exports it. Names with a colon are those of rules.
-pub async fn kind(client: &Client, metric: &str) -> Result<Option<Kind>, CallError> {
+/// What a metric measures; `None` when nobody exports it, and no hour of it was brought here by a move (`brought` is the last
+/// one). Names with a colon are those of rules.
+pub async fn kind(client: &Client, metric: &str, brought: Option<i32>) -> Result<Option<Kind>, CallError> {
     if !is_metric_name(metric) || metric.contains(':') {
         return Ok(None);
     }
@@ -43,18 +44,29 @@ pub async fn kind(client: &Client, metric: &str) -> Result<Option<Kind>, CallErr
         .map(|name| format!("{name}_bucket"))
         .chain([metric.to_owned()])
         .collect();
-    let text = format!("{{__name__=~\"{}\"}}", names.join("|"));
+    let names = names.join("|");
+    let path = "api/v1/label/__name__/values";
+    let mut found = values(client, path, &format!("{{__name__=~\"{names}\"}}")).await?;
+    if let Some(generation) = brought {
+        let job = brought_by(generation);
+        let text = format!("{{__name__=~\"hour:(count|increase)\",metric=~\"{names}\",{job}}}");
+        found.append(&mut values(client, "api/v1/label/metric/values", &text).await?);
+    }
+    Ok(kind_of(metric, |name| found.contains(name)))
+}
+
+/// The values of a label of these series.
+async fn values(client: &Client, path: &str, text: &str) -> Result<BTreeSet<String>, CallError> {
     let request = Request {
         operation: "label_values",
-        path: "api/v1/label/__name__/values",
-        parameters: &[("match[]", text.clone())],
-        text: &text,
+        path,
+        parameters: &[("match[]", text.to_owned())],
+        text,
         timeout: LOOK_TIMEOUT,
     };
-    let found: BTreeSet<String> = client
+    client
         .ask(request, |found: &BTreeSet<_>| found.len() as u64)
-        .await?;
-    Ok(kind_of(metric, |name| found.contains(name)))
+        .await
 }
 
 /// A series, as far as it is needed to count it.
@@ -62,12 +74,31 @@ pub async fn kind(client: &Client, metric: &str) -> Result<Option<Kind>, CallErr
 struct Named {
     #[serde(rename = "__name__")]
     name: String,
+    /// Of which metric it is, where it is one of the rules' names.
+    metric: Option<String>,
     le: Option<String>,
 }
 
-/// All metrics by name, the first `limit` of them. A histogram is counted by its last buckets.
-pub async fn list(client: &Client, limit: usize) -> Result<Vec<Metric>, CallError> {
-    let text = "{__name__=~\"[^:]+\"}";
+/// All metrics by name, the first `limit` of them. A histogram is counted by its last buckets. A metric of which there are both
+/// points and hours that a move has brought has as many series as the more of them have.
+pub async fn list(client: &Client, limit: usize, brought: Option<i32>) -> Result<Vec<Metric>, CallError> {
+    let mut counts = counted(&series(client, "{__name__=~\"[^:]+\"}").await?);
+    if let Some(generation) = brought {
+        let job = brought_by(generation);
+        let text = format!("{{__name__=~\"hour:(count|increase)\",{job}}}");
+        let mut hours = series(client, &text).await?;
+        for series in &mut hours {
+            series.name = series.metric.take().unwrap_or_default();
+        }
+        for (name, count) in counted(&hours) {
+            let most = counts.entry(name).or_default();
+            *most = count.max(*most);
+        }
+    }
+    Ok(listed(&counts, limit))
+}
+
+async fn series(client: &Client, text: &str) -> Result<Vec<Named>, CallError> {
     let request = Request {
         operation: "series",
         path: "api/v1/series",
@@ -75,23 +106,27 @@ pub async fn list(client: &Client, limit: usize) -> Result<Vec<Metric>, CallErro
         text,
         timeout: LIST_TIMEOUT,
     };
-    let found: Vec<Named> = client.ask(request, |found: &Vec<_>| found.len() as u64).await?;
-    Ok(listed(&found, limit))
+    client.ask(request, |found: &Vec<_>| found.len() as u64).await
 }
 
-fn listed(found: &[Named], limit: usize) -> Vec<Metric> {
-    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+/// How many series there are of each name.
+fn counted(found: &[Named]) -> BTreeMap<String, i64> {
+    let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     for series in found {
         let is_one = series.le.as_deref().is_none_or(|le| le == "+Inf");
-        *counts.entry(&series.name).or_default() += i64::from(is_one);
+        *counts.entry(series.name.clone()).or_default() += i64::from(is_one);
     }
+    counts
+}
+
+fn listed(counts: &BTreeMap<String, i64>, limit: usize) -> Vec<Metric> {
     let wholes = counts.keys().filter_map(|name| name.strip_suffix("_bucket"));
-    let names: BTreeSet<&str> = wholes.chain(counts.keys().copied()).collect();
+    let names: BTreeSet<&str> = wholes.chain(counts.keys().map(String::as_str)).collect();
     let metric = |name: &&str| {
         let kind = kind_of(name, |name| counts.contains_key(name))?;
         let counted = match kind {
-            Kind::Histogram => counts.get(format!("{name}_bucket").as_str()),
-            _ => counts.get(name),
+            Kind::Histogram => counts.get(&format!("{name}_bucket")),
+            _ => counts.get(*name),
         };
         Some(Metric {
             name: (*name).to_owned(),
@@ -140,6 +175,7 @@ mod tests {
     fn histograms_are_counted_once() {
         let series = |name: &str, le: Option<&str>| Named {
             name: name.to_owned(),
+            metric: None,
             le: le.map(str::to_owned),
         };
         let found = [
@@ -151,7 +187,7 @@ mod tests {
             series("g", None),
         ];
         let listed = |limit| {
-            let metrics = listed(&found, limit).into_iter();
+            let metrics = listed(&counted(&found), limit).into_iter();
             metrics
                 .map(|it| (it.name, it.kind, it.series))
                 .collect::<Vec<_>>()

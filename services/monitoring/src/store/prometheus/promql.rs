@@ -1,6 +1,7 @@
 //! The expressions that answer questions: each row of the table at [`As`] in PromQL. How exact each is: the documentation's
 //! chapter about this store.
 
+use super::copied::{brought_by, own};
 use super::selector::grouping;
 use crate::model::Kind;
 use crate::question::{As, Question};
@@ -35,11 +36,31 @@ pub struct Asked<'a> {
     pub matchers: &'a str,
 }
 
+/// The end of a step for which the server has collected by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Own {
+    /// Which points.
+    pub tier: Tier,
+    /// How long it is, in seconds.
+    pub part_s: i64,
+}
+
+/// The beginning of a step of which a move has brought the hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// Which of those that there are.
+    pub generation: i32,
+    /// How long it is, in seconds.
+    pub part_s: i64,
+}
+
 /// What ranges are like.
 #[derive(Debug, Clone, Copy)]
 pub struct Ranges {
-    /// Which points.
-    pub tier: Tier,
+    /// What of a step the server has by itself, if anything.
+    pub own: Option<Own>,
+    /// What of it was brought, if anything.
+    pub moved: Option<Moved>,
     /// Length of a step, in seconds.
     pub step_s: i64,
     /// How far before a step the point may be that its first increase begins with, in seconds.
@@ -51,12 +72,35 @@ pub struct Ranges {
 }
 
 impl Ranges {
-    fn step(self) -> String {
+    fn range(self, part_s: i64) -> String {
         if self.is_left_open {
-            format!("{}s", self.step_s)
+            format!("{part_s}s")
         } else {
-            format!("{}ms", self.step_s * 1_000 - 1)
+            format!("{}ms", part_s * 1_000 - 1)
         }
+    }
+
+    /// Of hours: which, in which range, and how long before the end of the step that ends.
+    fn hours(self) -> impl Iterator<Item = (String, String, String)> {
+        let moved = self.moved.map(|moved| {
+            let after_s = self.step_s - moved.part_s;
+            let offset = if after_s > 0 {
+                format!(" offset {after_s}s")
+            } else {
+                String::new()
+            };
+            (brought_by(moved.generation), self.range(moved.part_s), offset)
+        });
+        let own_hours = self.own.filter(|part| part.tier == Tier::Hour);
+        let own_hours = own_hours.map(|part| (own(), self.range(part.part_s), String::new()));
+        moved.into_iter().chain(own_hours)
+    }
+
+    /// The part that is answered from points as they were scraped, in seconds.
+    fn points(self) -> Option<i64> {
+        self.own
+            .filter(|part| part.tier == Tier::Raw)
+            .map(|part| part.part_s)
     }
 }
 
@@ -107,48 +151,67 @@ pub fn selector(asked: Asked<'_>, part: &str) -> String {
     format!("{}{part}{{{}}}", asked.question.metric, asked.matchers)
 }
 
-/// Those of what the rules recorded of it.
-fn recorded(asked: Asked<'_>, part: &str, what: &str) -> String {
+/// Those of what the rules recorded of it, or a move brought: `origin` says which.
+pub fn recorded(asked: Asked<'_>, part: &str, what: &str, origin: &str) -> String {
     let comma = if asked.matchers.is_empty() { "" } else { "," };
     let (metric, matchers) = (&asked.question.metric, asked.matchers);
-    format!("hour:{what}{{metric=\"{metric}{part}\"{comma}{matchers}}}")
+    format!("hour:{what}{{metric=\"{metric}{part}\",{origin}{comma}{matchers}}}")
 }
 
 /// Of each series of a gauge: least, greatest, sum or count of its points in a step.
 fn over(asked: Asked<'_>, what: &str, ranges: Ranges) -> String {
-    let step = ranges.step();
-    match (ranges.tier, what) {
-        (Tier::Raw, _) => format!("{what}_over_time({}[{step}])", selector(asked, "")),
-        // Counts of hours add up.
-        (Tier::Hour, "count") => format!("sum_over_time({}[{step}])", recorded(asked, "", what)),
-        (Tier::Hour, _) => format!("{what}_over_time({}[{step}])", recorded(asked, "", what)),
-    }
+    // Counts of hours add up.
+    let pooled = if what == "count" { "sum" } else { what };
+    let hours = ranges.hours().map(|(origin, range, offset)| {
+        let hours = recorded(asked, "", what, &origin);
+        format!("{pooled}_over_time({hours}[{range}]{offset})")
+    });
+    let points = ranges.points().map(|part_s| {
+        let range = ranges.range(part_s);
+        format!("{what}_over_time({}[{range}])", selector(asked, ""))
+    });
+    either(hours.chain(points))
+}
+
+/// All of these series: those of hours that were brought have a job of their own, so none of them is another one of them.
+fn either(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<String>>().join(" or ")
+}
+
+/// By how much each series grew in a part of a step that is answered from hours.
+fn hours_grown(asked: Asked<'_>, part: &str, ranges: Ranges) -> impl Iterator<Item = String> {
+    ranges.hours().map(move |(origin, range, offset)| {
+        let hours = recorded(asked, part, "increase", &origin);
+        format!("sum_over_time({hours}[{range}]{offset})")
+    })
+}
+
+fn points_grown(asked: Asked<'_>, part: &str, ranges: Ranges, part_s: i64) -> String {
+    let anchored = if ranges.is_exact { " anchored" } else { "" };
+    let range = ranges.range(part_s);
+    format!("increase({}[{range}]{anchored})", selector(asked, part))
 }
 
 /// By how much each series grew in a step.
 fn grown(asked: Asked<'_>, part: &str, ranges: Ranges) -> String {
-    let step = ranges.step();
-    match ranges.tier {
-        Tier::Hour => format!("sum_over_time({}[{step}])", recorded(asked, part, "increase")),
-        Tier::Raw => {
-            let anchored = if ranges.is_exact { " anchored" } else { "" };
-            format!("increase({}[{step}]{anchored})", selector(asked, part))
-        }
-    }
+    let points = ranges.points();
+    let points = points.map(|part_s| points_grown(asked, part, ranges, part_s));
+    either(hours_grown(asked, part, ranges).chain(points))
 }
 
 /// The same, but nothing where there is nothing to compare with: of a series' first point the server says that it grew by 0.
 fn increase(asked: Asked<'_>, part: &str, ranges: Ranges) -> String {
-    let grown = grown(asked, part, ranges);
-    if ranges.tier == Tier::Hour || !ranges.is_exact {
-        return grown;
-    }
-    let (step, series) = (ranges.step(), selector(asked, part));
+    let Some(part_s) = ranges.points().filter(|_| ranges.is_exact) else {
+        return grown(asked, part, ranges);
+    };
+    let (range, series) = (ranges.range(part_s), selector(asked, part));
     let before = format!(
-        "last_over_time({series}[{}s] offset {}s)",
-        ranges.look_back_s, ranges.step_s
+        "last_over_time({series}[{}s] offset {part_s}s)",
+        ranges.look_back_s
     );
-    format!("({grown} and (count_over_time({series}[{step}]) > 1 or {before}))")
+    let grown = points_grown(asked, part, ranges, part_s);
+    let points = format!("({grown} and (count_over_time({series}[{range}]) > 1 or {before}))");
+    either(hours_grown(asked, part, ranges).chain([points]))
 }
 
 #[cfg(test)]
@@ -158,7 +221,11 @@ mod tests {
     use super::*;
 
     const RANGES: Ranges = Ranges {
-        tier: Tier::Raw,
+        own: Some(Own {
+            tier: Tier::Raw,
+            part_s: 60,
+        }),
+        moved: None,
         step_s: 60,
         look_back_s: 300,
         is_exact: true,
@@ -187,9 +254,31 @@ mod tests {
     #[test]
     fn each_question_has_its_expression() {
         let hours = Ranges {
-            tier: Tier::Hour,
+            own: Some(Own {
+                tier: Tier::Hour,
+                part_s: 7_200,
+            }),
             step_s: 7_200,
             ..RANGES
+        };
+        let moved = Ranges {
+            own: None,
+            moved: Some(Moved {
+                generation: 3,
+                part_s: 7_200,
+            }),
+            ..hours
+        };
+        let both = Ranges {
+            own: Some(Own {
+                tier: Tier::Raw,
+                part_s: 3_600,
+            }),
+            moved: Some(Moved {
+                generation: 3,
+                part_s: 3_600,
+            }),
+            ..hours
         };
         let old = Ranges {
             is_exact: false,
@@ -232,14 +321,28 @@ mod tests {
                 Kind::Histogram,
                 As::Sum,
                 hours,
-                "sum by (service) (sum_over_time(hour:increase{metric=\"m_sum\",a!=\"?\"}[7200s]))",
+                "sum by (service) (sum_over_time(hour:increase{metric=\"m_sum\",job!~\"emporium-moved-.*\",a!=\"?\"}[7200s]))",
+            ),
+            (
+                Kind::Gauge,
+                As::Max,
+                moved,
+                "max by (service) (max_over_time(hour:max{metric=\"m\",job=\"emporium-moved-3\",a!=\"?\"}[7200s]))",
+            ),
+            (
+                Kind::Counter,
+                As::Increase,
+                both,
+                "sum by (service) (sum_over_time(hour:increase{metric=\"m\",job=\"emporium-moved-3\",a!=\"?\"}[3600s] offset 3600s) or \
+                 (increase(m{a!=\"?\"}[3600s] anchored) and (count_over_time(m{a!=\"?\"}[3600s]) > 1 or \
+                 last_over_time(m{a!=\"?\"}[300s] offset 3600s))))",
             ),
             (
                 Kind::Gauge,
                 As::Avg,
                 hours,
-                "sum by (service) (sum_over_time(hour:sum{metric=\"m\",a!=\"?\"}[7200s])) / sum by (service) \
-                 (sum_over_time(hour:count{metric=\"m\",a!=\"?\"}[7200s]))",
+                "sum by (service) (sum_over_time(hour:sum{metric=\"m\",job!~\"emporium-moved-.*\",a!=\"?\"}[7200s])) / sum by (service) \
+                 (sum_over_time(hour:count{metric=\"m\",job!~\"emporium-moved-.*\",a!=\"?\"}[7200s]))",
             ),
         ] {
             assert_eq!(text(kind, how, ranges), wanted);

@@ -6,7 +6,7 @@ use crate::exposition::is_label_name;
 use crate::question::Question;
 
 /// Labels that Prometheus and its configuration add: no answer has them, and no question can be about them.
-pub const HIDDEN: [&str; 4] = ["instance", "job", "le", "metric"];
+pub use crate::store::hours::ADDED as HIDDEN;
 
 /// How label values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
