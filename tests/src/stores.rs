@@ -39,6 +39,7 @@ impl Polyglot {
             targets: Some((targets.url.clone(), targets.token_file())),
             scrape_interval: Some("1s"),
             rules: true,
+            written: Some("400d"),
             ..PrometheusSettings::default()
         })
         .await?;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use emporium_service_kit::stores::{
-    ANALYTICS_STORE, CARTS_STORE, CATALOG_SEARCH, EVENTS, KNOWN, RECOMMENDATIONS_STORE, REVIEWS_STORE,
-    SESSIONS_STORE,
+    ANALYTICS_STORE, CARTS_STORE, CATALOG_SEARCH, EVENTS, KNOWN, MONITORING_STORE, RECOMMENDATIONS_STORE,
+    REVIEWS_STORE, SESSIONS_STORE,
 };
 use emporium_test_kit::eventually;
 use emporium_test_kit::stores::{self, Durability};
@@ -20,13 +20,14 @@ use tokio::task::JoinHandle;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shop-under-test");
 /// Every service whose store can be moved, with its setting.
-const MOVED: [(&str, &str); 6] = [
+const MOVED: [(&str, &str); 7] = [
     ("carts", CARTS_STORE),
     ("sessions", SESSIONS_STORE),
     ("catalog", CATALOG_SEARCH),
     ("recommendations", RECOMMENDATIONS_STORE),
     ("analytics", ANALYTICS_STORE),
     ("reviews", REVIEWS_STORE),
+    ("monitoring", MONITORING_STORE),
 ];
 
 /// `emporium move` with these arguments. It is a process of its own, so that the shop can be killed meanwhile.
