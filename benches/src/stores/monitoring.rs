@@ -10,7 +10,7 @@ use clap::Parser;
 use emporium_monitoring::Config;
 use emporium_monitoring::model::{Kind, Labels, Reading, Scrape, Series, Value};
 use emporium_monitoring::question::{As, History, Question};
-use emporium_monitoring::store::{self, MonitoringStore, Recorded, Recorder, Tier};
+use emporium_monitoring::store::{self, Alone, Making, MonitoringStore, Recorded, Recorder, Tier};
 use emporium_service_kit::{Environment, ServiceName};
 use time::{Duration, OffsetDateTime};
 
@@ -32,11 +32,12 @@ const BOUNDS: [f64; 5] = [0.005, 0.02, 0.1, 0.5, 2.0];
 const WRITTEN: usize = 200;
 
 async fn open(environment: &Environment) -> anyhow::Result<Arc<dyn MonitoringStore>> {
-    Ok(store::open(environment, &config()?).await?.store)
+    Ok(open_alone(environment).await?.store)
 }
 
-fn config() -> anyhow::Result<Config> {
-    Ok(Config::try_parse_from(["bench"])?)
+async fn open_alone(environment: &Environment) -> anyhow::Result<Alone> {
+    let config = Config::try_parse_from(["bench"])?;
+    Ok(store::open_alone(environment, &Making::new(&config, environment)).await?)
 }
 
 /// All workloads on all stores that can be had.
@@ -48,7 +49,7 @@ pub async fn workloads(stage: &mut Stage) -> anyhow::Result<Vec<Workload>> {
     for hours in stage.plan.hours.clone() {
         let database = format!("monitoring_{hours}");
         let place = places::on_postgres(&stage.postgres, ServiceName::Monitoring, &database).await?;
-        let recorder = store::open(&place.filling, &config()?).await?.recorder;
+        let recorder = open_alone(&place.filling).await?.recorder;
         record(
             recorder.context("PostgreSQL has no recorder")?.as_ref(),
             hours,
@@ -65,7 +66,7 @@ pub async fn workloads(stage: &mut Stage) -> anyhow::Result<Vec<Workload>> {
         let Some(server) = &stage.server else { continue };
         let mut place = server.place("").await?;
         write(server.address()?, hours, end).await?;
-        let opened = store::open(&place.environment, &config()?).await?;
+        let opened = open_alone(&place.environment).await?;
         place.describe(opened.report.as_ref()).await;
         let measured = of(&place, hours, end, &mut answers).await?;
         stage.keep(place, &mut all, measured);

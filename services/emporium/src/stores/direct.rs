@@ -130,7 +130,8 @@ async fn inspect(urls: &StoreUrls, known: &Known, scheme: &str) -> Result<StoreR
         }
         MONITORING_STORE => {
             let config = emporium_service_kit::config::from_env()?;
-            emporium_monitoring::store::open(&environment, &config)
+            let making = emporium_monitoring::store::Making::new(&config, &environment);
+            emporium_monitoring::store::open_alone(&environment, &making)
                 .await?
                 .report
         }

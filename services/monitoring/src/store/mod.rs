@@ -30,10 +30,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use emporium_moving::places::PostgresPlaces;
 use emporium_moving::{Copied, Moving, Side, Timing};
-use emporium_service_kit::report::Opened;
+use emporium_service_kit::report::{Inspect, Opened};
 use emporium_service_kit::store::POSTGRES;
 use emporium_service_kit::stores::MONITORING_STORE;
-use emporium_service_kit::{Environment, Lack, StartError, StoreError, StoreSetting};
+use emporium_service_kit::{Db, Environment, Lack, StartError, StoreError, StoreSetting};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -229,9 +229,32 @@ pub async fn open_side(environment: Environment, making: Making) -> Result<Side<
     let (own, clock) = (environment.db()?, environment.clock.clone());
     let ledger = Ledger::new(own, &places, &setting.address(), clock);
     if scheme == POSTGRES {
-        on_postgres(&setting, &environment, &making, ledger).await
-    } else {
-        on_prometheus(&setting, &environment, ledger).await
+        let (alone, db) = on_postgres(&setting, &environment, &making, Some(&ledger)).await?;
+        let records = Arc::new(PostgresHours::new(db, ledger.clone()));
+        return Ok(side(alone, setting.address(), ledger, records));
+    }
+    let (alone, server) = on_prometheus(&setting, &environment, Some(&ledger)).await?;
+    let records = Arc::new(PrometheusHours::new(server, ledger.clone()));
+    Ok(side(alone, setting.address(), ledger, records))
+}
+
+/// A store without what moves it: nothing that a move has brought is answered.
+pub struct Alone {
+    /// To ask.
+    pub store: Arc<dyn MonitoringStore>,
+    /// To write to; `None` where the store scrapes by itself.
+    pub recorder: Option<Arc<Recorder>>,
+    /// To tell about.
+    pub report: Arc<dyn Inspect>,
+}
+
+/// Opens the store that the setting names alone, to look at it: without the service's own database, if it is another one.
+pub async fn open_alone(environment: &Environment, making: &Making) -> Result<Alone, StartError> {
+    let setting = environment.stores.setting(MONITORING_STORE);
+    match setting.scheme().as_str() {
+        POSTGRES => Ok(on_postgres(&setting, environment, making, None).await?.0),
+        PROMETHEUS => Ok(on_prometheus(&setting, environment, None).await?.0),
+        _ => Err(setting.unknown_scheme(&[POSTGRES, PROMETHEUS])),
     }
 }
 
@@ -239,52 +262,60 @@ async fn on_postgres(
     setting: &StoreSetting<'_>,
     environment: &Environment,
     making: &Making,
-    ledger: Ledger,
-) -> Result<Side<Home>, StartError> {
+    ledger: Option<&Ledger>,
+) -> Result<(Alone, Db), StartError> {
     let db = setting.postgres(environment).await?;
     let store = PostgresMonitoring::open(db.clone()).await;
-    let store = store.map_err(|error| setting.not_migrated(environment, error))?;
+    let mut store = store.map_err(|error| setting.not_migrated(environment, error))?;
+    if let Some(ledger) = ledger {
+        store = store.with_ledger(ledger.clone());
+    }
     let recorder = Recorder::new(db.clone(), &making.config, making.measures.clone());
-    let recorder = Some(Arc::new(recorder));
-    let records = Arc::new(PostgresHours::new(db.clone(), ledger.clone()));
-    let store = store.with_ledger(ledger.clone());
     let lacks = lacks_of(&store);
-    let opened = Opened::<dyn MonitoringStore>::new(Arc::new(store), db, MONITORING_STORE, lacks);
-    Ok(side(opened, setting.address(), recorder, ledger, records))
+    let opened = Opened::<dyn MonitoringStore>::new(Arc::new(store), db.clone(), MONITORING_STORE, lacks);
+    Ok((alone(opened, Some(Arc::new(recorder))), db))
 }
 
 async fn on_prometheus(
     setting: &StoreSetting<'_>,
     environment: &Environment,
-    ledger: Ledger,
-) -> Result<Side<Home>, StartError> {
-    let store = PrometheusMonitoring::open(setting, environment).await?;
+    ledger: Option<&Ledger>,
+) -> Result<(Alone, PrometheusMonitoring), StartError> {
+    let mut store = PrometheusMonitoring::open(setting, environment).await?;
     tracing::info!(
         "Prometheus scrapes by itself; EMPORIUM_MONITORING_SCRAPE_* and _SERIES_MAX have no effect"
     );
-    let store = store.with_ledger(ledger.clone());
-    let records = Arc::new(PrometheusHours::new(store.clone(), ledger.clone()));
+    if let Some(ledger) = ledger {
+        store = store.with_ledger(ledger.clone());
+    }
     let (server, lacks) = (store.client(), lacks_of(&store));
-    let opened = Opened::<dyn MonitoringStore>::new(Arc::new(store), server, MONITORING_STORE, lacks);
-    Ok(side(opened, setting.address(), None, ledger, records))
+    let shared = Arc::new(store.clone());
+    let opened = Opened::<dyn MonitoringStore>::new(shared, server, MONITORING_STORE, lacks);
+    Ok((alone(opened, None), store))
+}
+
+fn alone(opened: Opened<dyn MonitoringStore>, recorder: Option<Arc<Recorder>>) -> Alone {
+    let Opened { store, report } = opened;
+    Alone {
+        store,
+        recorder,
+        report,
+    }
 }
 
 /// Hours that are over are copied; nobody writes to them, so there is nothing to note.
-fn side(
-    opened: Opened<dyn MonitoringStore>,
-    address: String,
-    recorder: Option<Arc<Recorder>>,
-    ledger: Ledger,
-    records: Arc<dyn Copied>,
-) -> Side<Home> {
-    let Opened { store, report } = opened;
+fn side(alone: Alone, address: String, ledger: Ledger, records: Arc<dyn Copied>) -> Side<Home> {
+    let Alone {
+        store,
+        recorder,
+        report,
+    } = alone;
     let register = ledger.register();
-    let home = Home {
+    let store = Arc::new(Home {
         store,
         recorder,
         ledger,
-    };
-    let store = Arc::new(home);
+    });
     Side::of(Opened { store, report }, address, register).copying(records, Arc::new(NoJournal))
 }
 
