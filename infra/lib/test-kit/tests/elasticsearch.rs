@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use emporium_service_kit::client::http_builder;
-use emporium_test_kit::stores;
+use emporium_test_kit::{eventually, stores};
 use serde_json::{Value, json};
 
 fn http() -> reqwest::Client {
@@ -46,7 +46,11 @@ async fn ones_own_wants_its_password_pauses_and_survives_a_kill() {
     };
     let wrong = own.url_as("elastic", "guessed");
     assert_eq!(status(&wrong).await, Some(401));
-    assert_eq!(status(&own.url).await, Some(200));
+    // A server that has just started may know nobody for a moment, while it makes the index of its users.
+    eventually("the right one is taken", 30, async || {
+        (status(&own.url).await == Some(200)).then_some(())
+    })
+    .await;
     let index = format!("{}/things", own.url);
     let made = http().put(&index).send().await.unwrap();
     assert_eq!(made.status(), 200);
